@@ -1,0 +1,1 @@
+"""Greenroom's core: everything that is true without a screen."""

@@ -1,0 +1,1 @@
+"""Find and compare runs: sources, index, filters, comparison, histories, artifacts."""
