@@ -7,6 +7,7 @@ journal left by a crash is rolled back into the file. Both are avoided here: see
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,15 +90,18 @@ def _open_mode(path: Path) -> str:
             # meanwhile moves the fingerprint, and the next look reads again.
             return "mode=ro&immutable=1" if not shm.exists() else "mode=ro"
         return "mode=ro" if shm.exists() else "copy"
-    if _has_hot_journal(path):
-        return "copy"
-    return "mode=ro"
+    return "mode=ro" if _opens(path) else "copy"
 
 
-def _has_hot_journal(path: Path) -> bool:
-    journal = companion(path, "-journal")
+def _opens(path: Path) -> bool:
+    """Say whether a read-only look works; it does not where a crash left a journal to roll back."""
+    connection = sqlite3.connect(_uri(path, "mode=ro"), uri=True, timeout=20)
     try:
-        with journal.open("rb") as file:
-            return file.read(1) not in (b"", b"\x00")
-    except FileNotFoundError:
-        return False
+        connection.execute("select 1 from sqlite_master limit 1").fetchone()
+    except sqlite3.OperationalError:
+        if companion(path, "-journal").exists():
+            return False
+        raise
+    finally:
+        connection.close()
+    return True
