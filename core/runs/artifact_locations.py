@@ -7,12 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from core.runs.artifact_uris import REMOTE_SCHEMES, SERVED, UriParts, parse_uri, redacted, untrusted_host
+from core.runs.sources.uris import StoreKind
 from core.runs.types import LoggedModel
-
-StoreKind = Literal["file", "sqlite", "postgresql", "http"]
 
 _ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,255}")
 _RUN_FOLDER = re.compile(r"(m-)?[0-9a-f]{32}")
@@ -136,7 +134,7 @@ def _locate(
         return place_here
     if not layout.ends(recorded.parts):
         looked.append(f"{redacted(uri)} (recorded; refused, as it does not end in {layout.words})")
-    elif recorded.scheme == SERVED and place.kind != "http":
+    elif recorded.scheme == SERVED and place.kind != StoreKind.HTTP:
         looked.append(f"{redacted(uri)} (recorded; needs the MLflow server that served it)")
     elif recorded.scheme in REMOTE_SCHEMES:
         return ArtifactLocation(uri=uri, how=f"Read through MLflow from {redacted(uri)}, as recorded.")
@@ -161,7 +159,8 @@ def _mapped(uri: str, artifact_roots: Mapping[str, str], looked: list[str]) -> A
     how = f"The artifact root {redacted(old.text)} is mapped to {redacted(new)}."
     target = parse_uri(new)
     if target.scheme:
-        return ArtifactLocation(uri="/".join((new.rstrip("/"), *rest)), how=how, mapped=True)
+        as_written = parse_uri(uri).parts[len(old.parts) :]
+        return ArtifactLocation(uri="/".join((new.rstrip("/"), *as_written)), how=how, mapped=True)
     root = target.local()
     if root is None:
         looked.append(f"{new} (mapped; not an absolute path of this machine)")
@@ -177,7 +176,7 @@ def _mapped(uri: str, artifact_roots: Mapping[str, str], looked: list[str]) -> A
 
 
 def _recorded(uri: str, layout: _Layout, place: StorePlace, looked: list[str]) -> ArtifactLocation | None:
-    base = place.path if place.kind == "sqlite" else None
+    base = place.path if place.kind == StoreKind.SQLITE else None
     # MLflow encodes what it writes, people who set a location do not, so both readings are tried.
     for reading in dict.fromkeys((parse_uri(uri, decode=True), parse_uri(uri))):
         path = reading.local(base)
@@ -203,12 +202,12 @@ def _beside(recorded: UriParts, layout: _Layout, place: StorePlace, looked: list
 def _places_beside(recorded: UriParts, layout: _Layout, place: StorePlace) -> Iterator[Path]:
     if place.path is None:
         return
-    if place.kind == "file":
+    if place.kind == StoreKind.FILE:
         yield place.path.joinpath(*layout.tail)
         yield place.path.joinpath(".trash", *layout.tail)
         if recorded.scheme == SERVED:
             yield place.path.parent.joinpath("mlartifacts", *layout.tail)  # the default of `mlflow server`
-    elif place.kind == "sqlite":
+    elif place.kind == StoreKind.SQLITE:
         named = recorded.parts[-len(layout.tail) :]  # an experiment's folder may differ from its id
         tails = [named] if layout.ends(named) and ".." not in named else []
         for folder in _BESIDE_DATABASE:
@@ -228,8 +227,8 @@ def _accepted(path: Path, layout: _Layout, origin: str, looked: list[str]) -> bo
 
 def _experiment_is_here(recorded: UriParts, layout: _Layout, place: StorePlace) -> bool:
     # A file store makes the folder with the run: there a missing one tells nothing.
-    path = recorded.local(place.path if place.kind == "sqlite" else None)
-    if place.kind == "file" or path is None or not layout.ends(path.parts) or len(path.parts) < 5:
+    path = recorded.local(place.path if place.kind == StoreKind.SQLITE else None)
+    if place.kind == StoreKind.FILE or path is None or not layout.ends(path.parts) or len(path.parts) < 5:
         return False
     experiment = path.parents[layout.fixed - 1]
     return _is_folder(experiment) or (experiment.name == layout.tail[0] and _is_folder(experiment.parent))

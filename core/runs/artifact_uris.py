@@ -9,24 +9,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 SERVED = "mlflow-artifacts"
-REMOTE_SCHEMES = frozenset(
-    [
-        "s3",
-        "gs",
-        "wasbs",
-        "abfss",
-        "http",
-        "https",
-        "r2",
-        "b2",
-        "hdfs",
-        "viewfs",
-        "ftp",
-        "sftp",
-        "dbfs",
-    ]  # the registry of MLflow 3
-) | {SERVED}
-
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
 _DRIVE = re.compile(r"/?([A-Za-z]:)(?=[\\/]|$)")
 # MLflow connects to the host these URIs name and shows it our credentials; see mlflow's host_policy.py.

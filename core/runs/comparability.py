@@ -14,16 +14,14 @@ Other code is a note, not a warning: comparing versions of the code is often the
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import product
 from typing import Final, TypeAlias
 
 from core.runs.metric_direction import name_tokens
+from core.runs.recorded_values import as_number, canonical, is_recorded, merge_short_hashes, shorten
 from core.runs.types import Run, RunStatus
 
 DATASET_KEYS: Final = ("dataset_hash", "dataset_hash_full")
@@ -40,8 +38,6 @@ WINDOW_KEYS: Final = frozenset(
 )
 
 _Label: TypeAlias = Callable[[Sequence[int]], str]
-_NOTHING: Final = frozenset({"", "none", "null", "nan", "n/a", "unknown"})
-_HASH: Final = re.compile(r"[0-9a-fA-F]{7,}")
 _SHOWN: Final = 3
 
 
@@ -80,6 +76,14 @@ class ComparabilityIssue:
     groups: tuple[ValueGroup, ...]
 
 
+_NOUNS: Final = {
+    IssueKind.DATASET: ("data", "are"),
+    IssueKind.WINDOW: ("backtest window", "is"),
+    IssueKind.COSTS: ("costs", "are"),
+    IssueKind.CODE: ("code", "is"),
+}
+
+
 def comparability_issues(runs: Sequence[Run]) -> tuple[ComparabilityIssue, ...]:
     """List what makes runs hard to compare, warnings first; empty when nothing speaks against it."""
     label = _labeller(runs)
@@ -87,8 +91,8 @@ def comparability_issues(runs: Sequence[Run]) -> tuple[ComparabilityIssue, ...]:
     costs = [_named(run, _cost_key, tags=False) for run in runs]
     issues = [
         *_dataset(runs, label),
-        *_named_values(IssueKind.WINDOW, "backtest window", windows, label),
-        *_named_values(IssueKind.COSTS, "costs", costs, label),
+        *_named_values(IssueKind.WINDOW, windows, label),
+        *_named_values(IssueKind.COSTS, costs, label),
         *_status(runs, label),
         *_code(runs, label),
     ]
@@ -96,33 +100,29 @@ def comparability_issues(runs: Sequence[Run]) -> tuple[ComparabilityIssue, ...]:
 
 
 def _dataset(runs: Sequence[Run], label: _Label) -> Iterator[ComparabilityIssue]:
-    hashes = _hashes(runs, DATASET_KEYS)
-    digests = [_training_digests(run) for run in runs]
-    for name, column in (("dataset_hash", hashes), ("the dataset digest", digests)):
+    kind = IssueKind.DATASET
+    hashes, digests = _hashes(runs, DATASET_KEYS), [_training_digests(run) for run in runs]
+    for name, column in (("dataset_hash", hashes), ("dataset digest", digests)):
         groups = _groups(column)
         if len(groups) > 1:
-            message = f"The data differ: {_spread(name, groups, label)}."
-            yield ComparabilityIssue(IssueKind.DATASET, Severity.WARNING, message, groups)
+            yield _differing(kind, [_spread(name, groups, label)], groups)
             break
     if all(hashes) or all(digests):
         return
-    if not any(hashes) and not any(digests):
-        message = "No run records a dataset hash: whether the data are the same cannot be told."
-        everyone = (ValueGroup(None, tuple(range(len(runs)))),)
-        yield ComparabilityIssue(IssueKind.DATASET, Severity.NOTE, message, everyone)
-        return
-    name, column = ("dataset_hash", hashes) if any(hashes) else ("the dataset digest", digests)
-    yield _missing(IssueKind.DATASET, "data", [name], [value is None for value in column], label)
+    if any(hashes) or any(digests):
+        name, column = ("dataset_hash", hashes) if any(hashes) else ("dataset digest", digests)
+        yield _missing(kind, [name], [value is None for value in column], label)
+    else:
+        yield _missing(kind, ["dataset_hash"], [True] * len(runs), label)
 
 
 def _code(runs: Sequence[Run], label: _Label) -> Iterator[ComparabilityIssue]:
     column = _hashes(runs, CODE_KEYS)
     groups = _groups(column)
     if len(groups) > 1:
-        message = f"The code differs: {_spread('the git commit', groups, label)}."
-        yield ComparabilityIssue(IssueKind.CODE, Severity.NOTE, message, groups)
+        yield _differing(IssueKind.CODE, [_spread("git commit", groups, label)], groups)
     if any(column) and not all(column):
-        yield _missing(IssueKind.CODE, "code", ["the git commit"], [value is None for value in column], label)
+        yield _missing(IssueKind.CODE, ["git commit"], [value is None for value in column], label)
 
 
 def _status(runs: Sequence[Run], label: _Label) -> Iterator[ComparabilityIssue]:
@@ -135,41 +135,41 @@ def _status(runs: Sequence[Run], label: _Label) -> Iterator[ComparabilityIssue]:
 
 
 def _named_values(
-    kind: IssueKind, what: str, facts: Sequence[Mapping[str, str]], label: _Label
+    kind: IssueKind, facts: Sequence[Mapping[str, str]], label: _Label
 ) -> Iterator[ComparabilityIssue]:
     """Compare values that go by several names, such as commission and slippage, name by name."""
     keys = sorted(set().union(*facts))
     differing = [key for key in keys if len({fact[key] for fact in facts if key in fact}) > 1]
     if differing:
         spreads = [_spread(key, _groups([fact.get(key) for fact in facts]), label) for key in differing]
-        more = f"; and {len(spreads) - _SHOWN} more" if len(spreads) > _SHOWN else ""
-        verb = "differ" if what.endswith("s") else "differs"
-        message = f"The {what} {verb}: {'; '.join(spreads[:_SHOWN])}{more}."
         joined = [", ".join(f"{key}={fact[key]}" for key in differing if key in fact) for fact in facts]
-        groups = _groups([value or None for value in joined])
-        yield ComparabilityIssue(kind, Severity.WARNING, message, groups)
+        yield _differing(kind, spreads, _groups([value or None for value in joined]))
     partial = [key for key in keys if any(key not in fact for fact in facts)]
     if partial:
-        lacking = [any(key not in fact for key in partial) for fact in facts]
-        yield _missing(kind, what, partial, lacking, label)
+        yield _missing(kind, partial, [any(key not in fact for key in partial) for fact in facts], label)
+
+
+def _differing(kind: IssueKind, spreads: Sequence[str], groups: tuple[ValueGroup, ...]) -> ComparabilityIssue:
+    severity = Severity.NOTE if kind is IssueKind.CODE else Severity.WARNING
+    more = f"; and {len(spreads) - _SHOWN} more" if len(spreads) > _SHOWN else ""
+    message = f"Not the same {_NOUNS[kind][0]}: {'; '.join(spreads[:_SHOWN])}{more}."
+    return ComparabilityIssue(kind, severity, message, groups)
 
 
 def _missing(
-    kind: IssueKind, what: str, names: Sequence[str], lacking: Sequence[bool], label: _Label
+    kind: IssueKind, names: Sequence[str], lacking: Sequence[bool], label: _Label
 ) -> ComparabilityIssue:
     indexes = tuple(index for index, lacks in enumerate(lacking) if lacks)
-    shown = _listed(names) if len(names) <= _SHOWN else f"{_listed(names[:1])} and {len(names) - 1} more"
-    subject = shown[0].upper() + shown[1:] if shown.startswith("the ") else shown
-    is_are, verb = (
-        ("is" if len(names) == 1 else "are"),
-        ("is" if what == "code" or "window" in what else "are"),
-    )
-    message = f"{subject} {is_are} not recorded by {label(indexes)}: whether the {what} {verb} the same cannot be told."
+    more = [f"{len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+    wanted = _listed([*names[:_SHOWN], *more], "or")
+    runs = "any run" if all(lacking) else label(indexes)
+    noun, verb = _NOUNS[kind]
+    message = f"No {wanted} in {runs}: whether the {noun} {verb} the same cannot be told."
     return ComparabilityIssue(kind, Severity.NOTE, message, (ValueGroup(None, indexes),))
 
 
 def _spread(name: str, groups: Sequence[ValueGroup], label: _Label) -> str:
-    shown = [f"{_short(group.value or '')} in {label(group.indexes)}" for group in groups[:_SHOWN]]
+    shown = [f"{shorten(group.value or '')} in {label(group.indexes)}" for group in groups[:_SHOWN]]
     rest = len(groups) - _SHOWN
     return f"{name} is {', '.join(shown)}" + (f" and {rest} more values" if rest > 0 else "")
 
@@ -189,13 +189,13 @@ def _named(run: Run, wanted: Callable[[str, str], bool], *, tags: bool) -> dict[
     for source in (run.params, run.tags if tags else {}):
         for key, value in sorted(source.items()):
             name = "_".join(name_tokens(key))
-            if wanted(name, value) and _present(value):
-                facts.setdefault(name, _canonical(value))
+            if wanted(name, value) and is_recorded(value):
+                facts.setdefault(name, canonical(value))
     return facts
 
 
 def _window_key(name: str, value: str) -> bool:
-    return name in WINDOW_KEYS or (name == "window" and _number(value) is None)
+    return name in WINDOW_KEYS or (name == "window" and as_number(value) is None)
 
 
 def _cost_key(name: str, value: str) -> bool:
@@ -207,14 +207,7 @@ def _hashes(runs: Sequence[Run], keys: Sequence[str]) -> list[str | None]:
     table = [[_fact(run, key) for run in runs] for key in keys]
     complete = next((column for column in table if all(column)), None)
     column = complete or [next((value for value in row if value), None) for row in zip(*table, strict=True)]
-    known = sorted({value for value in column if value}, key=lambda value: (len(value), value))
-    return [value and next(short for short in known if _same_hash(short, value)) for value in column]
-
-
-def _same_hash(short: str, value: str) -> bool:
-    if short == value:
-        return True
-    return bool(_HASH.fullmatch(short) and _HASH.fullmatch(value)) and value.lower().startswith(short.lower())
+    return merge_short_hashes(column)
 
 
 def _training_digests(run: Run) -> str | None:
@@ -223,37 +216,7 @@ def _training_digests(run: Run) -> str | None:
 
 
 def _fact(run: Run, key: str) -> str | None:
-    return next((v.strip() for v in (run.params.get(key), run.tags.get(key)) if v and _present(v)), None)
-
-
-def _present(value: str) -> bool:
-    return value.strip().lower() not in _NOTHING
-
-
-def _canonical(value: str) -> str:
-    """One spelling for equal numbers and equal times."""
-    text = value.strip()
-    try:
-        time = datetime.fromisoformat(text)
-        utc = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        number = _number(text)
-        return text if number is None else f"{number:.15g}"
-    return utc.replace(tzinfo=None).isoformat(sep=" ").removesuffix(" 00:00:00")
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _short(value: str) -> str:
-    if _HASH.fullmatch(value):
-        return value[:12]
-    return value if len(value) <= 40 else f"{value[:39]}…"
+    return next((v.strip() for v in (run.params.get(key), run.tags.get(key)) if is_recorded(v)), None)
 
 
 def _labeller(runs: Sequence[Run]) -> _Label:
@@ -271,5 +234,5 @@ def _labeller(runs: Sequence[Run]) -> _Label:
     return label
 
 
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _listed(names: Sequence[str], joiner: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {joiner} {names[-1]}"

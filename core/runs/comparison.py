@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +16,7 @@ from core.runs.comparability import (
     comparability_issues,
 )
 from core.runs.metric_direction import known_direction, parse_directions
+from core.runs.recorded_values import is_finite
 from core.runs.seed_groups import SeedGroup, seed_groups
 from core.runs.types import Run
 
@@ -203,7 +203,7 @@ def _dataset_rows(runs: Sequence[Run]) -> tuple[DatasetRow, ...]:
 def _metric_row(
     key: str, values: Sequence[float | None], baseline: int, directions: Mapping[str, bool]
 ) -> MetricRow:
-    finite = [value if _is_finite(value) else None for value in values]
+    finite = [value if is_finite(value) else None for value in values]
     direction = directions[key] if key in directions else known_direction(key, values)
     base = finite[baseline]
     deltas = [None if value is None or base is None else _usable(value - base) for value in finite]
@@ -226,11 +226,6 @@ def _best(values: Sequence[float | None], higher_is_better: bool | None) -> tupl
     best: Callable[[Iterable[float]], float] = max if higher_is_better else min
     winner = best(numbers)
     return tuple(index for index, value in enumerate(values) if value == winner)
-
-
-def _is_finite(value: float | None) -> bool:
-    # MLflow's SQL store keeps infinity as the largest double.
-    return value is not None and abs(value) < sys.float_info.max
 
 
 def _usable(number: float) -> float | None:

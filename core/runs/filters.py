@@ -98,81 +98,10 @@ def split_order_by(text: str) -> tuple[str, ...]:
 
 
 def quote_key(key: str) -> str:
-    """Return a key as a filter writes it, in backticks unless it is a plain word."""
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) and key.lower() not in _RESERVED:
+    """Return a key as a filter writes it: in backticks unless it can be no keyword of SQL."""
+    if re.fullmatch(r"[A-Za-z]+[0-9]*(_[A-Za-z0-9]+)+", key):
         return key
     return f'"{key}"' if "`" in key else f"`{key}`"
-
-
-# Words that the SQL tokenizer behind MLflow's grammar takes for keywords or types.
-_RESERVED = frozenset(
-    [
-        "and",
-        "or",
-        "in",
-        "is",
-        "not",
-        "null",
-        "like",
-        "ilike",
-        "order",
-        "group",
-        "by",
-        "select",
-        "from",
-        "where",
-        "join",
-        "on",
-        "as",
-        "all",
-        "any",
-        "case",
-        "date",
-        "day",
-        "end",
-        "desc",
-        "asc",
-        "level",
-        "limit",
-        "max",
-        "min",
-        "name",
-        "names",
-        "number",
-        "rows",
-        "size",
-        "step",
-        "time",
-        "timestamp",
-        "type",
-        "user",
-        "value",
-        "values",
-        "state",
-        "source",
-        "share",
-        "role",
-        "result",
-        "range",
-        "position",
-        "period",
-        "owner",
-        "option",
-        "nodes",
-        "mode",
-        "model",
-        "method",
-        "length",
-        "label",
-        "key",
-        "int",
-        "float",
-        "double",
-        "integer",
-        "text",
-        "count",
-    ]
-)
 
 
 def _clauses(text: str) -> tuple[Clause, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import BadInputError
+from core.runs.recorded_values import as_number, is_finite, is_recorded
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestRegressor
@@ -24,7 +23,6 @@ MAX_LEVELS: Final = 30
 LOW_R2: Final = 0.1
 
 Floats: TypeAlias = npt.NDArray[np.float64]
-_NO_VALUE: Final = frozenset({"", "none", "null", "nan"})
 
 
 class ParamKind(StrEnum):
@@ -108,8 +106,8 @@ def param_importance(
     Parameters
     ----------
     params : mapping of param name to values, one per run
-        Numeric where all present values are numbers. None, "", "None", "null" and "nan" are missing, which
-        the forest may treat as a value of its own.
+        Numeric where all present values are numbers. What `is_recorded` refuses, such as None and "None", is
+        missing, which the forest may treat as a value of its own.
     metric : sequence of (float or None), one per run
         Runs without a finite value are left out.
     seed : int
@@ -126,16 +124,8 @@ def param_importance(
     BadInputError
         For columns of different length, fewer than 10 usable runs, or a metric that is the same in all runs.
     """
-    for param, values in params.items():
-        if len(values) != len(metric):
-            raise BadInputError(f"The param {param} has {len(values)} values for {len(metric)} runs.")
+    usable = _usable_runs(params, metric, max_runs)
     rng = np.random.default_rng(seed)
-    usable = np.array([i for i, value in enumerate(metric) if _is_finite(value)], dtype=np.int64)
-    if min(len(usable), max_runs) < MIN_RUNS:
-        raise BadInputError(
-            f"Importance needs {MIN_RUNS} runs or more with a finite value of the metric, "
-            f"not {min(len(usable), max_runs)}: widen the filter or choose another metric."
-        )
     warnings = []
     if len(usable) > max_runs:
         warnings.append(f"A random sample of {max_runs:,} of {len(usable):,} runs was used.")
@@ -175,6 +165,21 @@ def param_importance(
     return Importance(
         tuple(sorted(rows, key=lambda row: (-row.importance, row.param))), len(target), r2, tuple(warnings)
     )
+
+
+def _usable_runs(
+    params: Mapping[str, Sequence[str | None]], metric: Sequence[float | None], max_runs: int
+) -> npt.NDArray[np.int64]:
+    for param, values in params.items():
+        if len(values) != len(metric):
+            raise BadInputError(f"The param {param} has {len(values)} values for {len(metric)} runs.")
+    usable = [i for i, value in enumerate(metric) if is_finite(value)]
+    if min(len(usable), max_runs) < MIN_RUNS:
+        raise BadInputError(
+            f"Importance needs {MIN_RUNS} runs or more with a finite value of the metric, "
+            f"not {min(len(usable), max_runs)}: widen the filter or choose another metric."
+        )
+    return np.array(usable, dtype=np.int64)
 
 
 def _forest_importance(
@@ -223,31 +228,19 @@ def _fit(features: npt.NDArray[np.float32], target: Floats, seed: int) -> Random
 
 
 def _column(param: str, values: Sequence[str | None]) -> _Column:
-    texts = [
-        None if value is None or value.strip().lower() in _NO_VALUE else value.strip() for value in values
-    ]
-    present = np.array([text is not None for text in texts], dtype=np.bool_)
-    known = [text for text in texts if text is not None]
-    numbers = [_number(text) for text in known]
-    codes = np.full(len(texts), -1, dtype=np.float32)
+    known = [value.strip() for value in values if is_recorded(value)]
+    present = np.array([is_recorded(value) for value in values], dtype=np.bool_)
+    numbers = [as_number(text) for text in known]
+    codes = np.full(len(values), -1, dtype=np.float32)
     if None not in numbers:
         different, dense = np.unique(np.array(numbers, dtype=np.float64), return_inverse=True)
         codes[present] = dense
-        return _Column(param, ParamKind.NUMERIC, codes, len(different), len(texts) - len(known))
+        return _Column(param, ParamKind.NUMERIC, codes, len(different), len(values) - len(known))
     counts = Counter(known)
     levels = sorted(counts, key=lambda level: (-counts[level], level))
     code = {level: min(index, MAX_LEVELS) for index, level in enumerate(levels)}
     codes[present] = [code[text] for text in known]
-    return _Column(param, ParamKind.CATEGORICAL, codes, len(levels), len(texts) - len(known))
-
-
-def _number(text: str) -> float | None:
-    try:
-        # Python reads 2024_01 as a number; no one who logs it means that.
-        number = float(text.replace("_", "?"))
-    except ValueError:
-        return None
-    return None if math.isnan(number) else number
+    return _Column(param, ParamKind.CATEGORICAL, codes, len(levels), len(values) - len(known))
 
 
 def _correlation(column: _Column, metric: Floats) -> float | None:
@@ -263,8 +256,3 @@ def _ranks(values: npt.NDArray[Any]) -> Floats:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     middle = np.cumsum(counts) - (counts + 1) / 2
     return np.asarray(middle[inverse] / (len(values) - 1), dtype=np.float64)
-
-
-def _is_finite(value: float | None) -> bool:
-    # MLflow's SQL store keeps infinity as the largest double.
-    return value is not None and abs(value) < sys.float_info.max

@@ -16,15 +16,15 @@ DIRECTIONS_TAG: Final = "greenroom.higher_is_better"
 
 _HIGHER = """
     acc accuracy auc aupr auprc auroc bleu cagr calmar dice elbo equity expectancy f1 f2 fbeta fps gain gains
-    hit hits iou kappa likelihood loglik map mcc miou mrr ndcg omega pnl ppv prauc precision profit profits psnr
-    purity r2 recall return returns rew reward rewards rocauc rouge rsquared sensitivity sharpe silhouette
-    sortino specificity ssim success successful throughput tnr tpr treynor win winrate wins
+    hit hits iou kappa likelihood loglik map mcc miou mrr ndcg omega pnl ppv prauc precision profit profits
+    psnr purity r2 recall return returns rew reward rewards rocauc rouge rsquared sensitivity sharpe
+    silhouette sortino specificity ssim success successful throughput tnr tpr treynor win winrate wins
 """
 _LOWER = """
-    aic bce bic brier cer commission commissions cost costs crossentropy crps deviance duration eer elapsed err
-    error errors failed failure failures fee fees fid fnr fpr latency logloss loss losses mae mape mase mdape
-    medae misclassification mse msle mspe nll nmae nrmse perplexity pinball ppl regret rmse rmsle rmspe rmsse
-    rss runtime slippage smape sse ulcer volatility wape wer wmape
+    aic bce bic brier cer commission commissions cost costs crossentropy crps deviance duration eer elapsed
+    err error errors failed failure failures fee fees fid fnr fpr latency logloss loss losses mae mape mase
+    mdape medae misclassification mse msle mspe nll nmae nrmse perplexity pinball ppl regret rmse rmsle rmspe
+    rmsse rss runtime slippage smape sse ulcer volatility wape wer wmape
 """
 _NEUTRAL = """
     coef coefficient corr correlation date end kurt kurtosis scale sigma skew skewness start std stddev stdev

@@ -204,7 +204,8 @@ def _ordered(
         keys["tie"] = pl.Series(places)
     frame = pl.DataFrame(keys)
     order = frame.select(pl.arg_sort_by(*frame.columns, descending=[*descending, False])).to_series()
-    return places[order.to_numpy()]
+    ordered: Places = places[order.to_numpy()]
+    return ordered
 
 
 def _sort_keys(column: pl.Series, rank_strings: RankStrings | None) -> tuple[pl.Series, pl.Series]:

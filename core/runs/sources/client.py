@@ -220,9 +220,9 @@ class ClientSource:
         since = float(known.marks.get("read_at", 0.0)) - _CLOCK_SLACK_MS / 1000
         present = view.runs_changed_since(since)
         gone = known.heads["run_id"].filter(~known.heads["run_id"].is_in(list(present)))
-        return Changes(
-            tuple(run_id for run_id, changed in present.items() if changed), tuple(gone), {"read_at": began}
-        )
+        before = set(known.heads["run_id"])
+        candidates = tuple(one for one, changed in present.items() if changed or one not in before)
+        return Changes(candidates, tuple(gone), {"read_at": began})
 
     # Histories
 

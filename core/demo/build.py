@@ -1,0 +1,223 @@
+"""Builds the demo once: finds out what is there, cleans up what was left half-built, trains the rest."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from filelock import FileLock, Timeout
+from mlflow import MlflowClient
+from mlflow.entities import Experiment
+from mlflow.exceptions import MlflowException
+
+from core.demo.measures import higher_is_better
+from core.demo.plan import ExperimentPlan, SweepPlan, demo_experiments
+from core.demo.record import RUN_TAG, Desk, record_run
+from core.demo.sweep import record_sweep
+from core.errors import BadInputError, GreenroomError, SourceError
+
+VERSION: Final = "1"
+COMPLETE_TAG: Final = "greenroom.demo"
+BUILDING_TAG: Final = "greenroom.demo_building"
+DIRECTIONS_TAG: Final = "greenroom.higher_is_better"
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """What a build did.
+
+    Attributes
+    ----------
+    already_there : bool
+        True if every experiment was complete, so that nothing was trained.
+    experiments : tuple of str
+        Names of all experiments of the demo.
+    runs : int
+        Runs logged by this call, parents of sweeps included.
+    seconds : float
+    """
+
+    already_there: bool
+    experiments: tuple[str, ...]
+    runs: int
+    seconds: float
+
+
+def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | None = None) -> DemoReport:
+    """Train small scikit-learn models on data that ship with it and log them to MLflow.
+
+    An experiment carries the tag ``greenroom.demo_building`` while it is built and ``greenroom.demo`` once it
+    is complete. A complete one is left as it is; of a half-built one the demo's own runs are deleted and it
+    is built again. Experiments and runs of anybody else are never touched. A demo experiment in MLflow's
+    trash is restored.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        Any store that MLflow writes to, such as ``sqlite:///mlflow.db``. MLflow creates a SQLite file, and
+        migrates an old one, when it opens it.
+    artifact_root : Path
+        Folder for the artifacts; created where it is missing.
+    on_progress : callable, optional
+        Called after each run with its name, the number of runs done and the number of runs to do.
+
+    Returns
+    -------
+    DemoReport
+
+    Raises
+    ------
+    BadInputError
+        If somebody else's experiment has the name of one of the demo's; nothing has been changed then.
+    GreenroomError
+        If another process is building a demo with the same artifact root.
+    SourceError
+        If MLflow cannot read or write its store.
+    """
+    started = perf_counter()
+    artifact_root.mkdir(parents=True, exist_ok=True)
+    plans = demo_experiments()
+    with _only_builder(artifact_root), _quiet_mlflow(), _mlflow_errors_translated():
+        client = _open(tracking_uri)
+        found = {plan.name: _find_ours(client, plan.name) for plan in plans}
+        missing = [plan for plan in plans if not _is_complete(found[plan.name])]
+        report_run = _counter(on_progress, sum(plan.size for plan in missing))
+        for experiment in found.values():
+            if experiment is not None and experiment.lifecycle_stage == "deleted":
+                client.restore_experiment(experiment.experiment_id)
+        for plan in missing:
+            experiment_id = _prepare(client, plan, found[plan.name], artifact_root)
+            _record(client, plan, experiment_id, report_run)
+            client.set_experiment_tag(experiment_id, COMPLETE_TAG, VERSION)
+            client.delete_experiment_tag(experiment_id, BUILDING_TAG)
+    return DemoReport(
+        already_there=not missing,
+        experiments=tuple(plan.name for plan in plans),
+        runs=sum(plan.size for plan in missing),
+        seconds=perf_counter() - started,
+    )
+
+
+def _open(tracking_uri: str) -> MlflowClient:
+    with warnings.catch_warnings():
+        # MLflow 3.17 imports its SQL store on first use, and SQLAlchemy 2.1 deprecates what is in it.
+        warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
+        return MlflowClient(tracking_uri=tracking_uri)
+
+
+def _find_ours(client: MlflowClient, name: str) -> Experiment | None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None or COMPLETE_TAG in experiment.tags or BUILDING_TAG in experiment.tags:
+        return experiment
+    where = "in MLflow's trash" if experiment.lifecycle_stage == "deleted" else "in this tracking store"
+    raise BadInputError(
+        f"The demo needs the experiment name {name!r}, but an experiment that the demo did not make has it "
+        f"{where} (id {experiment.experiment_id}). Rename that one, or build the demo in another tracking store."
+    )
+
+
+def _is_complete(experiment: Experiment | None) -> bool:
+    return experiment is not None and COMPLETE_TAG in experiment.tags
+
+
+def _prepare(
+    client: MlflowClient, plan: ExperimentPlan, existing: Experiment | None, artifact_root: Path
+) -> str:
+    if existing is not None:
+        _delete_runs(client, existing.experiment_id)
+        return str(existing.experiment_id)
+    tags = {
+        BUILDING_TAG: VERSION,
+        DIRECTIONS_TAG: json.dumps(higher_is_better(plan.task)),
+        "mlflow.note.content": plan.note,
+        "team": plan.team,
+    }
+    location = (artifact_root.resolve() / plan.name).as_uri()
+    return client.create_experiment(plan.name, artifact_location=location, tags=tags)
+
+
+def _delete_runs(client: MlflowClient, experiment_id: str) -> None:
+    """Delete the demo's runs of one experiment; MLflow does not delete their models along with them."""
+    ours: set[str] = set()
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment_id], f"tags.`{RUN_TAG}` = 'true'", page_token=token)
+        ours.update(run.info.run_id for run in page)
+        token = page.token
+        if not token:
+            break
+    for model in client.search_logged_models([experiment_id]):
+        if model.source_run_id in ours:
+            client.delete_logged_model(model.model_id)
+    for run_id in ours:
+        client.delete_run(run_id)
+
+
+def _record(
+    client: MlflowClient, plan: ExperimentPlan, experiment_id: str, on_run: Callable[[str], None]
+) -> None:
+    for index, entry in enumerate(plan.entries):
+        desk = Desk(client, plan, experiment_id, author=plan.people[index % len(plan.people)])
+        if isinstance(entry, SweepPlan):
+            record_sweep(desk, entry, on_run)
+        else:
+            record_run(desk, entry)
+            on_run(entry.name)
+
+
+def _counter(on_progress: Progress | None, total: int) -> Callable[[str], None]:
+    done = 0
+
+    def report(name: str) -> None:
+        nonlocal done
+        done += 1
+        if on_progress is not None:
+            on_progress(name, done, total)
+
+    return report
+
+
+@contextmanager
+def _only_builder(artifact_root: Path) -> Iterator[None]:
+    # Without the lock a second build would take the first one for killed and delete its runs.
+    try:
+        with FileLock(artifact_root / ".greenroom-demo.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise GreenroomError(
+            f"Another process is building the demo in {artifact_root}. Wait until it is done, then run again."
+        ) from error
+
+
+@contextmanager
+def _quiet_mlflow() -> Iterator[None]:
+    """Hold back what MLflow and Alembic say on the way, such as each step of creating the tables."""
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _mlflow_errors_translated() -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        raise SourceError(
+            f"The demo could not be built, MLflow answered: {error.message} "
+            "Check the tracking store, then run again: what is half-built is replaced."
+        ) from error

@@ -1,0 +1,77 @@
+"""Fixtures shared by all tests: stores written by MLflow, a PostgreSQL server, an MLflow server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports MLflow: no telemetry, no agent hints, quiet migrations.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+for name in ("MLFLOW_TRACKING_URI", "GREENROOM_BACKEND_URI", "MLFLOW_EXPERIMENT_NAME"):
+    os.environ.pop(name, None)
+
+from mlflow import MlflowClient
+
+from tests import servers, stores
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real stores for trying; they are not part of the project."""
+    place = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not place.is_dir():
+        pytest.skip("the real data sets are not beside this checkout")
+    return place
+
+
+@pytest.fixture(scope="session")
+def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A filled SQLite store; read it, do not write to it."""
+    uri = stores.sqlite_uri(tmp_path_factory.mktemp("sqlite"))
+    stores.fill(MlflowClient(uri))
+    return uri
+
+
+@pytest.fixture(scope="session")
+def file_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A filled file store; read it, do not write to it."""
+    uri = (tmp_path_factory.mktemp("file") / "ml runs").as_uri()
+    stores.fill(MlflowClient(uri))
+    return uri
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Postgres]:
+    """A PostgreSQL server of our own."""
+    with servers.postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_store(postgres: servers.Postgres) -> str:
+    """A filled store on PostgreSQL that sorts text by bytes; read it, do not write to it."""
+    uri = postgres.create("filled", "template template0 lc_collate 'C' lc_ctype 'C.UTF-8'")
+    stores.fill(MlflowClient(uri))
+    return uri
+
+
+@pytest.fixture(scope="session")
+def icu_store(postgres: servers.Postgres) -> str:
+    """A filled store on PostgreSQL that sorts text as people do (ICU, en-US)."""
+    uri = postgres.create("filled_icu", "template template0 locale_provider icu icu_locale 'en-US'")
+    stores.fill(MlflowClient(uri), seed=1)
+    return uri
+
+
+@pytest.fixture(scope="session")
+def http_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A filled store behind a real MLflow server."""
+    folder = tmp_path_factory.mktemp("http")
+    with servers.mlflow_server(folder, stores.sqlite_uri(folder)) as uri:
+        stores.fill(MlflowClient(uri))
+        yield uri
