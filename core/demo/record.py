@@ -137,7 +137,7 @@ def _dataset_input(data: Data, context: str, part: Part) -> DatasetInput:
         source=CodeDatasetSource({"mlflow.source.name": f"sklearn.datasets.{data.loader}"}),
         name=data.version.partition("@")[0],
         targets=data.target,
-        # MLflow's own digest looks at the first 10,000 rows only and makes pandas 3 warn.
+        # MLflow's own digest makes pandas 3 warn.
         digest=data_hash(part.x, part.y)[:16],
     )
     return DatasetInput(Dataset(**described.to_dict()), [InputTag("mlflow.data.context", context)])

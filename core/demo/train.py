@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from core.demo.data import Data, Part, Task
 from core.demo.estimators import make_estimator
@@ -70,6 +71,12 @@ def train(plan: RunPlan, data: Data, on_epoch: Callable[[Epoch], None]) -> Train
     TrainingStoppedError
         After the epoch in which the plan has somebody stop it.
     """
+    # The data are so small that threads only get in each other's way, and in that of other processes.
+    with threadpool_limits(limits=1):
+        return _train(plan, data, on_epoch)
+
+
+def _train(plan: RunPlan, data: Data, on_epoch: Callable[[Epoch], None]) -> Trained:
     started = perf_counter()
     estimator = make_estimator(plan.model, data.task, plan.params, plan.seed)
     if plan.model in (ModelKind.SGD, ModelKind.MLP):

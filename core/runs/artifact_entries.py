@@ -115,7 +115,7 @@ def path_parts(path: str) -> tuple[str, ...]:
     reason = path_refusal(path)
     if reason:
         raise ArtifactError(
-            f"The artifact path {ascii(path[:200])} is refused: {reason}. Paths are relative to the run's "
+            f"The artifact path {path[:200]!a} is refused: {reason}. Paths are relative to the run's "
             "artifacts, with forward slashes, such as plots/equity.png."
         )
     return tuple(part for part in path.split("/") if part not in ("", "."))
@@ -142,14 +142,14 @@ def path_refusal(path: str) -> str:
 
 def size_in_words(size: int) -> str:
     """Write a number of bytes for people: 2.1 GB."""
-    value = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
+    if size < 1000:
+        return f"{size} bytes"
+    value = size / 1000
+    for unit in ("kB", "MB", "GB"):
         if value < 1000:
-            break
+            return f"{value:,.1f} {unit}"
         value /= 1000
-    else:
-        unit = "TB"
-    return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
+    return f"{value:,.1f} TB"
 
 
 def refuse_above(path: str, size: int, max_bytes: int | None) -> None:

@@ -12,7 +12,8 @@ SERVED = "mlflow-artifacts"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
 _DRIVE = re.compile(r"/?([A-Za-z]:)(?=[\\/]|$)")
 # MLflow connects to the host these URIs name and shows it our credentials; see mlflow's host_policy.py.
-_NAMES_A_HOST = frozenset(["http", "https", "hdfs", "viewfs", "ftp", "sftp", "abfss", "r2", "b2"]) | {SERVED}
+_NAMES_A_HOST = frozenset({"http", "https", SERVED, "hdfs", "viewfs", "ftp", "sftp", "abfss", "r2", "b2"})
+REMOTE_SCHEMES = _NAMES_A_HOST | {"s3", "gs", "wasbs", "dbfs"}
 _PROVIDER_HOSTS = {
     "abfss": (
         ".dfs.core.windows.net",

@@ -185,6 +185,8 @@ def smooth(values: npt.NDArray[Any], weight: float) -> Floats:
     number = np.asarray(values, dtype=np.float64)
     finite = np.isfinite(number)
     smoothed = number.copy()
+    if weight == 0:
+        return smoothed
     smoothed[finite] = pl.Series(number[finite]).ewm_mean(alpha=1 - weight, adjust=True).to_numpy()
     return smoothed
 

@@ -73,7 +73,7 @@ def parse_order_by(terms: tuple[str, ...]) -> tuple[OrderTerm, ...]:
     Raises
     ------
     FilterSyntaxError
-        If MLflow refuses a term, or the same field is named twice.
+        If MLflow refuses a term.
     """
     utils = _search_utils()
     parsed: list[OrderTerm] = []
@@ -84,10 +84,7 @@ def parse_order_by(terms: tuple[str, ...]) -> tuple[OrderTerm, ...]:
                 raise FilterSyntaxError(term, 0, f"Runs cannot be ordered by a {kind}")
         except (_mlflow_exception(), ValueError, IndexError) as error:
             raise FilterSyntaxError(term, 0, _reason(error)) from error
-        order = OrderTerm(kind, utils.translate_key_alias(key), ascending)
-        if any((one.kind, one.key) == (order.kind, order.key) for one in parsed):
-            raise FilterSyntaxError(term, 0, f"order_by names {order.key} twice")
-        parsed.append(order)
+        parsed.append(OrderTerm(kind, utils.translate_key_alias(key), ascending))
     return tuple(parsed)
 
 

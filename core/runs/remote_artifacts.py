@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -45,18 +45,18 @@ class FileInfo(Protocol):
     """What MLflow tells about an artifact."""
 
     @property
-    def path(self) -> str: ...  # noqa: D102
+    def path(self) -> str: ...
     @property
-    def is_dir(self) -> bool: ...  # noqa: D102
+    def is_dir(self) -> bool: ...
     @property
-    def file_size(self) -> int | None: ...  # noqa: D102
+    def file_size(self) -> int | None: ...
 
 
 class Repository(Protocol):
     """The reading half of MLflow's ArtifactRepository."""
 
-    def list_artifacts(self, path: str | None = None) -> list[FileInfo]: ...  # noqa: D102
-    def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str: ...  # noqa: D102
+    def list_artifacts(self, path: str | None = None) -> Sequence[FileInfo]: ...
+    def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str: ...
 
 
 class RemoteArtifacts:
@@ -147,16 +147,8 @@ class RemoteArtifacts:
     def _translated(self, action: str) -> Iterator[None]:
         try:
             yield
-        # The messages of these errors hold URLs with signatures and passwords, so none is passed on.
-        except (
-            OSError,
-            ImportError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            *_library_errors(),
-        ) as error:
+        # What these say holds URLs with signatures and passwords, so their words are not passed on.
+        except _errors() as error:
             raise ArtifactError(
                 f"Greenroom could not {action} the artifacts at {redacted(self._uri)}: {_reason(error)}"
             ) from error
@@ -175,9 +167,11 @@ def _entry(info: FileInfo, folder: str) -> ArtifactEntry:
     return ArtifactEntry(path, bool(info.is_dir), size)
 
 
-def _library_errors() -> tuple[type[Exception], ...]:
+def _errors() -> tuple[type[Exception], ...]:
     loaded = ((sys.modules.get(module), name) for module, name in _LIBRARY_ERRORS)
-    return tuple(getattr(module, name) for module, name in loaded if hasattr(module, name))
+    raised = tuple(getattr(module, name) for module, name in loaded if hasattr(module, name))
+    # The last four: what the repositories themselves raise on an answer of another shape than expected.
+    return (OSError, ImportError, *raised, ValueError, KeyError, TypeError, AttributeError)
 
 
 def _reason(error: BaseException) -> str:

@@ -181,6 +181,11 @@ def _ordered(
     """Sort rows by the terms, missing values last and NaN before them, then in natural order."""
     if not order_by:
         return places
+    fields = [(term.kind, term.key) for term in order_by]
+    if len(set(fields)) < len(fields):
+        if snapshot.dialect is not Dialect.FILE:
+            raise BadInputError(f"order_by names a field twice: {', '.join(key for _, key in fields)}.")
+        order_by = [term for at, term in enumerate(order_by) if fields.index(fields[at]) == at]
     keys: dict[str, pl.Series] = {}
     descending: list[bool] = []
     chosen = places.tolist() if len(places) < len(snapshot) else None

@@ -24,7 +24,7 @@ from core.runs.sources.uris import parse
 from core.runs.types import RunView
 from tests.stores import DATASETS, METRIC_KEYS, NUMBERS, PARAM_KEYS, TAG_KEYS, WORDS
 
-CASES = int(os.environ.get("GREENROOM_SEARCH_CASES", "300"))
+CASES = int(os.environ.get("SEARCH_CASES", "300"))
 VIEWS = {RunView.ACTIVE: ViewType.ACTIVE_ONLY, RunView.DELETED: ViewType.DELETED_ONLY, RunView.ALL: ViewType.ALL}
 
 

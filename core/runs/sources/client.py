@@ -254,8 +254,9 @@ class ClientSource:
         models = []
         for output in outputs:
             model = self._ask(self._client.get_logged_model, output.model_id)
-            models.append(LoggedModel(model.model_id, model.name, model.artifact_location))
-        return tuple(sorted(models, key=lambda model: model.name))
+            found = LoggedModel(model.model_id, model.name, model.artifact_location)
+            models.append((model.creation_timestamp, found))
+        return tuple(model for _, model in sorted(models, key=lambda one: -one[0]))
 
     def _ask(self, question: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Ask MLflow, and put a failure into a sentence."""

@@ -322,7 +322,8 @@ class SqlSource:
         rows = self._database.query(
             "select m.model_id, m.name, m.artifact_location from inputs i "
             "join logged_models m on m.model_id = i.destination_id "
-            f"where i.source_type = 'RUN_OUTPUT' and i.source_id = {literal(run_id)} order by m.name"
+            f"where i.source_type = 'RUN_OUTPUT' and i.source_id = {literal(run_id)} "
+            "order by m.creation_timestamp_ms desc"
         )
         return tuple(LoggedModel(*row) for row in rows.iter_rows())
 

@@ -1,0 +1,71 @@
+"""Greenroom's own database: what MLflow has no place for. Tables are made by the migrations beside this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from filelock import FileLock
+from sqlalchemy.engine import Engine
+
+from core.errors import GreenroomError
+from core.runs.sources.uris import redact
+
+metadata = sa.MetaData()
+
+saved_views = sa.Table(
+    "saved_views",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("store_key", sa.String(16), nullable=False),
+    sa.Column("page", sa.String(32), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("saved_by", sa.String(200), nullable=False),
+    sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint("store_key", "page", "name", name="uq_saved_views"),
+)
+
+
+def open_database(uri: str | None, home: Path) -> Engine:
+    """Open the database, bring its tables up to date, and return an engine.
+
+    Parameters
+    ----------
+    uri : str or None
+        SQLite or PostgreSQL; None means `greenroom.db` in `home`.
+
+    Raises
+    ------
+    GreenroomError
+        If it cannot be opened.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    address = uri or f"sqlite:///{home / 'greenroom.db'}"
+    try:
+        engine = sa.create_engine(address, pool_pre_ping=True)
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _careful_sqlite)
+        # Two processes that start together must not both create the tables.
+        with FileLock(home / "greenroom.db.lock"), engine.begin() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise GreenroomError(
+            f"Greenroom's database {redact(address)} cannot be opened: {redact(reason)}. "
+            "Check GREENROOM_DATABASE_URI, or that the folder can be written to."
+        ) from error
+    return engine
+
+
+def _careful_sqlite(connection: object, _record: object) -> None:
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute("pragma journal_mode=wal")
+    cursor.execute("pragma busy_timeout=10000")
+    cursor.execute("pragma foreign_keys=on")
+    cursor.close()

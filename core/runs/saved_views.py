@@ -1,0 +1,81 @@
+"""Saved views: a page's choices under a name, kept in Greenroom's database, shared by all who use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlencode
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from core.database import saved_views
+from core.errors import BadInputError, NotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class SavedView:
+    """A named set of choices; `query` is what the page's URL holds after the question mark."""
+
+    name: str
+    query: str
+    saved_by: str
+    saved_at: datetime
+
+    @property
+    def choices(self) -> Mapping[str, str]:
+        """The choices as URL parameters."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+
+class SavedViews:
+    """The saved views of one page of one tracking store."""
+
+    def __init__(self, engine: Engine, store_key: str, page: str) -> None:
+        self._engine = engine
+        self._store_key = store_key
+        self._page = page
+
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return (saved_views.c.store_key == self._store_key) & (saved_views.c.page == self._page)
+
+    def all(self) -> tuple[SavedView, ...]:
+        """Return all views, by name."""
+        query = sa.select(saved_views).where(self._mine()).order_by(saved_views.c.name)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return tuple(SavedView(row.name, row.query, row.saved_by, _aware(row.saved_at)) for row in rows)
+
+    def save(self, name: str, choices: Mapping[str, str], by: str) -> SavedView:
+        """Save choices under a name, over those of the same name.
+
+        Raises
+        ------
+        BadInputError
+            If the name is empty or longer than 200 characters.
+        """
+        name = name.strip()
+        if not name or len(name) > 200:
+            raise BadInputError("A view's name has 1 to 200 characters. Choose another name.")
+        view = SavedView(name, urlencode(dict(choices)), by, datetime.now(UTC))
+        values = {"query": view.query, "saved_by": view.saved_by, "saved_at": view.saved_at}
+        with self._engine.begin() as connection:
+            hit = connection.execute(
+                sa.update(saved_views).where(self._mine(), saved_views.c.name == name).values(**values)
+            )
+            if not hit.rowcount:
+                identity = {"store_key": self._store_key, "page": self._page, "name": name}
+                connection.execute(sa.insert(saved_views).values(**identity, **values))
+        return view
+
+    def delete(self, name: str) -> None:
+        """Delete a view; `NotFoundError` if there is none of that name."""
+        with self._engine.begin() as connection:
+            hit = connection.execute(sa.delete(saved_views).where(self._mine(), saved_views.c.name == name))
+        if not hit.rowcount:
+            raise NotFoundError(f"There is no saved view '{name}'. Somebody may have deleted it.")
+
+
+def _aware(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

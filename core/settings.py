@@ -1,0 +1,193 @@
+"""Settings: the one reader of the environment and of greenroom.toml.
+
+Precedence, highest first: environment, greenroom.toml (or arguments given in code), the embedded default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from core.errors import BadInputError
+
+_ENVIRONMENT = {
+    "MLFLOW_TRACKING_URI": "tracking_uri",
+    "GREENROOM_BACKEND_URI": "backend_uri",
+    "GREENROOM_HOME": "home",
+    "GREENROOM_DATABASE_URI": "database_uri",
+    "GREENROOM_HOST": "host",
+    "GREENROOM_PORT": "port",
+}
+CONFIG_VARIABLE = "GREENROOM_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set.
+
+    Attributes
+    ----------
+    tracking_uri : str or None
+        MLflow's tracking URI; None means the embedded store in `home`.
+    backend_uri : str or None
+        The database behind an MLflow server, read-only, for the fast path.
+    home : Path
+        Where the index, Greenroom's database and the embedded store are kept.
+    database_uri : str or None
+        Greenroom's own database; None means SQLite in `home`.
+    artifact_roots : mapping of str to str
+        Where artifacts have moved: old root to new root.
+    max_preview_mb, max_download_mb : int
+        Largest artifact that a page shows, and that it hands over through the browser, in MiB.
+    refresh_seconds : float
+        How often an open page looks for new runs, in seconds.
+    place : str
+        Where the settings were read from, for people.
+    """
+
+    tracking_uri: str | None = None
+    backend_uri: str | None = None
+    home: Path = Path(".greenroom")
+    database_uri: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8501
+    artifact_roots: Mapping[str, str] = field(default_factory=dict)
+    max_preview_mb: int = 20
+    max_download_mb: int = 200
+    refresh_seconds: float = 2.0
+    place: str = "defaults"
+
+    @property
+    def effective_tracking_uri(self) -> str:
+        """The tracking URI, the embedded default included."""
+        return self.tracking_uri or f"sqlite:///{(self.home / 'mlflow.db').resolve()}"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the store is the one in `home`."""
+        return self.tracking_uri is None
+
+
+_KEYS = {one.name: one for one in fields(Settings) if one.name != "place"}
+_NUMBERS: dict[str, tuple[type, float, float]] = {
+    "port": (int, 1, 65535),
+    "max_preview_mb": (int, 1, 1024),
+    "max_download_mb": (int, 1, 4096),
+    "refresh_seconds": (float, 0.5, 3600),
+}
+
+
+def read_settings(
+    environment: Mapping[str, str] | None = None, folder: Path | None = None, **arguments: Any
+) -> Settings:
+    """Read all settings.
+
+    Parameters
+    ----------
+    environment : mapping, optional
+        Instead of the process's own.
+    folder : Path, optional
+        Where greenroom.toml is looked for, instead of the current folder.
+    **arguments
+        Fields of `Settings` given in code; those that are None are ignored. They stand where greenroom.toml
+        stands, so that MLFLOW_TRACKING_URI wins over them.
+
+    Raises
+    ------
+    BadInputError
+        For an unknown key or a value that cannot be used: it names key, place and accepted values.
+    """
+    environment = os.environ if environment is None else environment
+    settings = Settings()
+    place, table = _config_file(environment, folder or Path.cwd())
+    if table:
+        settings = _merged(settings, table, place)
+    given = {key: value for key, value in arguments.items() if value is not None}
+    if given:
+        settings = _merged(settings, given, "the arguments")
+    return _merged(settings, _from_environment(environment), "the environment")
+
+
+def _config_file(environment: Mapping[str, str], folder: Path) -> tuple[str, dict[str, Any]]:
+    named = environment.get(CONFIG_VARIABLE)
+    path = Path(named) if named else folder / "greenroom.toml"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        if named:
+            raise BadInputError(
+                f"{CONFIG_VARIABLE} names {path}, but there is no such file. Correct or unset it."
+            ) from None
+        return "defaults", {}
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        return str(path), tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path} is no valid TOML: {error}.") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    for name in environment:
+        if name.startswith("GREENROOM_") and name not in _ENVIRONMENT and name != CONFIG_VARIABLE:
+            known = [one for one in (*_ENVIRONMENT, CONFIG_VARIABLE) if one.startswith("GREENROOM_")]
+            raise BadInputError(
+                f"The environment variable {name} is not known.{_hint(name, known)} "
+                f"Accepted: {', '.join(sorted(known))}."
+            )
+    return {
+        key: environment[variable] for variable, key in _ENVIRONMENT.items() if environment.get(variable, "")
+    }
+
+
+def _merged(settings: Settings, table: Mapping[str, Any], place: str) -> Settings:
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in _KEYS:
+            raise BadInputError(
+                f"The key '{key}' in {place} is not known.{_hint(key, list(_KEYS))} "
+                f"Accepted: {', '.join(sorted(_KEYS))}."
+            )
+        values[key] = _checked(key, value, place)
+    shown = place if place not in ("the environment", "the arguments") else settings.place
+    return replace(settings, **values, place=shown)
+
+
+def _checked(key: str, value: Any, place: str) -> Any:
+    if key in _NUMBERS:
+        return _number(key, value, place)
+    if key == "artifact_roots":
+        if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value.values()):
+            raise BadInputError(
+                f"artifact_roots in {place} must be a table of old root = new root, both in quotes."
+            )
+        return dict(value)
+    if key == "home":
+        return Path(str(value)).expanduser().resolve()
+    if not isinstance(value, str) or not value.strip():
+        raise BadInputError(f"{key} in {place} must be a text in quotes that is not empty, not {value!r}.")
+    return value.strip()
+
+
+def _number(key: str, value: Any, place: str) -> int | float:
+    kind, low, high = _NUMBERS[key]
+    try:
+        number = kind(value)
+        if isinstance(value, bool) or not low <= number <= high:
+            raise ValueError
+    except (TypeError, ValueError):
+        shape = "a whole number" if kind is int else "a number"
+        raise BadInputError(
+            f"{key} in {place} is {value!r}; accepted is {shape} from {low:g} to {high:g}."
+        ) from None
+    return kind(number)  # type: ignore[no-any-return]
+
+
+def _hint(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]}?" if close else ""

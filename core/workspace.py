@@ -1,0 +1,99 @@
+"""Open a workspace: the one place that wires settings, tracking store, index and database together."""
+
+from __future__ import annotations
+
+import getpass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Engine
+
+from core.database import open_database
+from core.errors import GreenroomError
+from core.runs.artifact_locations import StorePlace
+from core.runs.explorer import RunExplorer
+from core.runs.index.index import RunIndex
+from core.runs.keeper import Keeper
+from core.runs.saved_views import SavedViews
+from core.runs.sources.choose import open_source
+from core.runs.sources.uris import StoreAddress, StoreKind, parse
+from core.settings import Settings, read_settings
+
+
+class Workspace:
+    """One tracking store with everything Greenroom keeps about it.
+
+    Attributes
+    ----------
+    address : StoreAddress
+        The tracking store.
+    runs : RunExplorer
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.address: StoreAddress = parse(settings.effective_tracking_uri)
+        folder = settings.home / "index" / self.address.key
+        self.runs = RunExplorer(
+            index=RunIndex(folder, self.address.key),
+            open_source=lambda: open_source(self.address, settings.backend_uri, folder / "view"),
+            place=_place(self.address),
+            artifact_roots=settings.artifact_roots,
+            artifact_tracking_uri=self.address.uri if self.address.kind is StoreKind.HTTP else None,
+        )
+        self.keeper = Keeper(self.runs, settings.refresh_seconds)
+
+    @cached_property
+    def database(self) -> Engine:
+        """Greenroom's own database, opened when first asked for."""
+        return open_database(self.settings.database_uri, self.settings.home)
+
+    def saved_views(self, page: str) -> SavedViews:
+        """Return the saved views of a page."""
+        return SavedViews(self.database, self.address.key, page)
+
+    @property
+    def user(self) -> str:
+        """Who acts, where nobody signs in: the account that runs the process."""
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError, ModuleNotFoundError):
+            return "unknown"
+
+    def close(self) -> None:
+        """Stop the background thread and give back connections."""
+        self.keeper.stop()
+        if "database" in self.__dict__:
+            self.database.dispose()
+
+
+def open_workspace(settings: Settings | None = None, **arguments: Any) -> Workspace:
+    """Open a workspace.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Read from the environment and greenroom.toml when not given.
+    **arguments
+        Fields of `Settings`, such as ``tracking_uri``; MLFLOW_TRACKING_URI wins over them.
+
+    Raises
+    ------
+    BadInputError
+        If a setting cannot be used, or the home folder cannot be written to.
+    """
+    settings = settings or read_settings(**arguments)
+    home = Path(settings.home).resolve()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GreenroomError(
+            f"The home folder {home} cannot be made: {error.strerror}. Set GREENROOM_HOME to a folder you own."
+        ) from error
+    return Workspace(settings)
+
+
+def _place(address: StoreAddress) -> StorePlace:
+    kind = "http" if address.kind is StoreKind.OTHER_SQL else address.kind.value
+    return StorePlace(kind, address.folder)  # type: ignore[arg-type]

@@ -1,0 +1,253 @@
+"""Histories of a metric: one line a run or a group of runs, over steps or time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from dashboard.charts.theme import empty_figure, finish, plain
+from dashboard.charts.thinning import extremes, finite
+from dashboard.formats import count, shortened
+
+MAX_SERIES = 200
+MAX_POINTS = 40_000
+MAX_POINTS_PER_LINE = 4_000
+DIRECT_LABELS = 6
+
+_WEBGL_FROM = 20_000
+_HEIGHT = 380
+_LEGEND_HEIGHT = 84
+_LABEL_LENGTH = 18
+_LABEL_WIDTH = 126
+_LABEL_GAP = 15
+_UNITS = ((172_800.0, 86_400.0, "d"), (7_200.0, 3_600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HistorySeries:
+    """One line: a run, or a group of runs with their mean and band.
+
+    Attributes
+    ----------
+    label, colour, dash : str
+        The line's name and its looks, see `theme.line_styles`.
+    x : ndarray, shape (points,)
+        Steps, UTC times as datetime64, or seconds since the start.
+    y : ndarray of float64, shape (points,)
+        NaN leaves a gap.
+    raw : ndarray of float64, shape (points,), optional
+        The unsmoothed values, drawn faintly.
+    low, high : ndarray of float64, shape (points,), optional
+        The limits of a band around `y`.
+    """
+
+    label: str
+    colour: str
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+    raw: npt.NDArray[Any] | None = None
+    low: npt.NDArray[Any] | None = None
+    high: npt.NDArray[Any] | None = None
+    dash: str = "solid"
+
+
+def history_figure(
+    series: Sequence[HistorySeries],
+    x: Literal["step", "time", "relative"],
+    log_y: bool,
+    title: str,
+    y_title: str,
+) -> go.Figure:
+    """Draw histories; up to six lines carry their name at their end, more have a legend.
+
+    At most 200 series and about 40,000 points are drawn, 2 MB as JSON (3 MB over time): longer lines are
+    thinned and keep their extremes. The note under the title states what was left out.
+    """
+    drawn = [one for one in series[:MAX_SERIES] if np.isfinite(_cleaned(one.y, log_y)).any()]
+    if not drawn:
+        return empty_figure(title, "No point of this metric has been logged yet.")
+    lines = sum(1 + (one.raw is not None) + 2 * _has_band(one) for one in drawn)
+    limit = max(5, min(MAX_POINTS // lines, MAX_POINTS_PER_LINE))
+    points = sum(min(len(one.x), limit) for one in drawn)
+    unit, size = _unit(drawn) if x == "relative" else ("", 1.0)
+
+    figure = go.Figure()
+    trace_type = go.Scattergl if points > _WEBGL_FROM else go.Scatter
+    for one in drawn:
+        _add_band(figure, one, limit, size, log_y)
+    for one in drawn:
+        _add_lines(figure, one, limit, size, log_y, trace_type, _X_NAMES[x].format(unit=unit))
+    labelled = len(drawn) <= DIRECT_LABELS
+    finish(
+        figure,
+        title=title,
+        x_title=_X_NAMES[x].format(unit=unit).capitalize(),
+        y_title=f"{y_title} (log)" if log_y else y_title,
+        note=_note(series, drawn, limit, log_y),
+        height=_HEIGHT + (0 if labelled else _LEGEND_HEIGHT),
+        right=_LABEL_WIDTH if labelled else 12,
+    )
+    low, high = _y_range(figure, log_y)
+    figure.update_yaxes(type="log" if log_y else "linear", range=[low, high])
+    figure.update_layout(
+        showlegend=not labelled,
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "maxheight": _LEGEND_HEIGHT},
+    )
+    if labelled:
+        _label_ends(figure, drawn, low, high, log_y)
+    return figure
+
+
+_X_NAMES = {"step": "step", "time": "time (UTC)", "relative": "time since start ({unit})"}
+
+
+def _has_band(one: HistorySeries) -> bool:
+    return one.low is not None and one.high is not None
+
+
+def _cleaned(values: npt.ArrayLike, log_y: bool) -> Numbers:
+    numbers = finite(values)
+    if log_y:
+        numbers[numbers <= 0] = np.nan
+    return numbers
+
+
+def _unit(drawn: Sequence[HistorySeries]) -> tuple[str, float]:
+    """Choose the unit of relative times: no axis of 400,000 seconds."""
+    span = max(float(np.nanmax(np.asarray(one.x, dtype=np.float64), initial=0.0)) for one in drawn)
+    size, unit = next((size, unit) for least, size, unit in _UNITS if span >= least)
+    return unit, size
+
+
+def _x_values(values: npt.NDArray[Any], size: float) -> npt.NDArray[Any] | list[str]:
+    """Return what Plotly gets: short ISO texts for times, else numbers."""
+    if np.issubdtype(values.dtype, np.datetime64):
+        return [str(text) for text in np.datetime_as_string(values, unit="ms")]
+    return np.asarray(values, dtype=np.float64) / size
+
+
+def _add_band(figure: go.Figure, one: HistorySeries, limit: int, size: float, log_y: bool) -> None:
+    if one.low is None or one.high is None:
+        return
+    low, high = _cleaned(one.low, log_y), _cleaned(one.high, log_y)
+    there = ~(np.isnan(low) | np.isnan(high))
+    x, low, high = one.x[there], low[there], high[there]
+    kept = np.union1d(extremes(low, max(5, limit // 2)), extremes(high, max(5, limit // 2)))
+    hidden = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    x_values = _x_values(x[kept], size)
+    figure.add_trace(go.Scatter(x=x_values, y=low[kept], **hidden))
+    figure.add_trace(
+        go.Scatter(x=x_values, y=high[kept], fill="tonexty", fillcolor=_faded(one.colour, 0.18), **hidden)
+    )
+
+
+def _add_lines(
+    figure: go.Figure,
+    one: HistorySeries,
+    limit: int,
+    size: float,
+    log_y: bool,
+    trace_type: type[Any],
+    x_name: str,
+) -> None:
+    if one.raw is not None:
+        raw = _cleaned(one.raw, log_y)
+        kept = extremes(raw, limit)
+        figure.add_trace(
+            trace_type(
+                x=_x_values(one.x[kept], size),
+                y=raw[kept],
+                mode="lines",
+                line={"color": _faded(one.colour, 0.3), "width": 1},
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        )
+    y = _cleaned(one.y, log_y)
+    kept = extremes(y, limit)
+    figure.add_trace(
+        trace_type(
+            x=_x_values(one.x[kept], size),
+            y=y[kept],
+            name=plain(one.label, 32),
+            # A single point makes no line.
+            mode="lines+markers" if np.isfinite(y).sum() <= 2 else "lines",
+            line={"color": one.colour, "width": 1.8, "dash": one.dash},
+            marker={"size": 6},
+            hovertemplate=f"<b>{plain(one.label)}</b><br>{plain(x_name)}: %{{x}}<br>%{{y:.12~g}}<extra></extra>",
+        )
+    )
+
+
+def _faded(colour: str, opacity: float) -> str:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity})"
+
+
+def _y_range(figure: go.Figure, log_y: bool) -> tuple[float, float]:
+    """Return the limits of the y axis, in powers of ten if it is logarithmic."""
+    values = np.concatenate([np.asarray(trace.y, dtype=np.float64) for trace in figure.data])
+    if log_y:
+        values = np.log10(values)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    # Halves, because the whole span of two huge numbers can overflow.
+    pad = (high / 2 - low / 2) * 0.1 or abs(high) * 0.05 or 1.0
+    return low - pad, high + pad
+
+
+def _label_ends(
+    figure: go.Figure, drawn: Sequence[HistorySeries], low: float, high: float, log_y: bool
+) -> None:
+    """Write each line's name at the height of its last value, moved apart where they would overlap."""
+    height = _HEIGHT - figure.layout.margin.t - figure.layout.margin.b
+    ends = []
+    for one in drawn:
+        y = _cleaned(one.y, log_y)
+        last = float(y[~np.isnan(y)][-1])
+        end = float(np.log10(last)) if log_y else last
+        ends.append(((end / 2 - low / 2) / (high / 2 - low / 2) * height, end, one))
+    ends.sort(key=lambda found: found[0])
+    places: list[float] = []
+    for pixel, _, _ in ends:
+        places.append(max(pixel, places[-1] + _LABEL_GAP) if places else pixel)
+    top = height
+    for index in reversed(range(len(places))):
+        places[index] = min(places[index], top)
+        top = places[index] - _LABEL_GAP
+    for (pixel, end, one), place in zip(ends, places, strict=True):
+        figure.add_annotation(
+            x=1,
+            xref="paper",
+            xanchor="left",
+            xshift=6,
+            y=end,
+            yref="y",
+            yanchor="middle",
+            yshift=place - pixel,
+            showarrow=False,
+            text=f'<span style="color:{one.colour}">━</span> {plain(shortened(one.label, _LABEL_LENGTH))}',
+            hovertext=plain(one.label),
+        )
+
+
+def _note(
+    series: Sequence[HistorySeries], drawn: Sequence[HistorySeries], limit: int, log_y: bool
+) -> str:
+    parts = []
+    if left_out := len(series) - len(drawn):
+        parts.append(f"{count(left_out, 'line')} of {len(series)} not drawn")
+    if any(len(one.x) > limit for one in drawn):
+        parts.append(f"thinned to {limit:,} points a line, extremes kept")
+    infinite = sum(int((np.isnan(finite(one.y)) & ~np.isnan(one.y.astype(np.float64))).sum()) for one in drawn)
+    if infinite:
+        parts.append(f"{count(infinite, 'infinite value')} left out")
+    if log_y and (low := sum(int((finite(one.y) <= 0).sum()) for one in drawn)):
+        parts.append(f"{count(low, 'value')} of zero or less left out")
+    return "; ".join(parts)
