@@ -28,17 +28,20 @@ class Workspace:
     ----------
     address : StoreAddress
         The tracking store.
+    place : StorePlace
+        Where artifacts beside the store are looked for.
     runs : RunExplorer
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.address: StoreAddress = parse(settings.effective_tracking_uri)
+        self.place: StorePlace = _place(self.address)
         folder = settings.home / "index" / self.address.key
         self.runs = RunExplorer(
             index=RunIndex(folder, self.address.key),
             open_source=lambda: open_source(self.address, settings.backend_uri, folder / "view"),
-            place=_place(self.address),
+            place=self.place,
             artifact_roots=settings.artifact_roots,
             artifact_tracking_uri=self.address.uri if self.address.kind is StoreKind.HTTP else None,
         )

@@ -16,7 +16,7 @@ from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.models import Model, infer_signature
 
 from core.demo.data import Data, DataVersion
-from core.demo.figures import draw_losses, draw_predictions
+from core.demo.figures import draw_predictions
 from core.demo.plan import RunPlan
 from core.demo.train import Epoch, Trained
 
@@ -31,8 +31,9 @@ def log_artifacts(
     table = pd.DataFrame({"actual": data.test.y, "predicted": trained.predicted})
     suffix = "parquet" if plan.data is DataVersion.DIGITS_V1 else "json"
     client.log_table(run_id, table, f"evaluation/predictions.{suffix}")
-    figure = draw_losses(epochs) if epochs else draw_predictions(data, trained.predicted)
-    client.log_figure(run_id, figure, f"figures/{'losses' if epochs else 'predictions'}.png")
+    if not epochs:
+        # A run with epochs is shown by its metric histories; a figure costs as much as the rest of the run.
+        client.log_figure(run_id, draw_predictions(data, trained.predicted), "figures/predictions.png")
     client.log_dict(run_id, configuration(plan, data), "config.yaml")
     if trained.importance:
         ranked = pd.DataFrame(trained.importance, columns=["feature", "importance"])

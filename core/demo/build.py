@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
-from mlflow.exceptions import MlflowException
 
+from core.demo.experiments import demo_experiments
+from core.demo.guards import mlflow_errors_translated, only_builder, open_client, quiet_mlflow
 from core.demo.measures import higher_is_better
-from core.demo.plan import ExperimentPlan, SweepPlan, demo_experiments
+from core.demo.plan import ExperimentPlan, SweepPlan
 from core.demo.record import RUN_TAG, Desk, record_run
 from core.demo.sweep import record_sweep
-from core.errors import BadInputError, GreenroomError, SourceError
+from core.errors import BadInputError
 
 VERSION: Final = "1"
 COMPLETE_TAG: Final = "greenroom.demo"
@@ -86,8 +83,8 @@ def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | N
     started = perf_counter()
     artifact_root.mkdir(parents=True, exist_ok=True)
     plans = demo_experiments()
-    with _only_builder(artifact_root), _quiet_mlflow(), _mlflow_errors_translated():
-        client = _open(tracking_uri)
+    with only_builder(artifact_root), quiet_mlflow(), mlflow_errors_translated():
+        client = open_client(tracking_uri)
         found = {plan.name: _find_ours(client, plan.name) for plan in plans}
         missing = [plan for plan in plans if not _is_complete(found[plan.name])]
         report_run = _counter(on_progress, sum(plan.size for plan in missing))
@@ -105,13 +102,6 @@ def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | N
         runs=sum(plan.size for plan in missing),
         seconds=perf_counter() - started,
     )
-
-
-def _open(tracking_uri: str) -> MlflowClient:
-    with warnings.catch_warnings():
-        # MLflow 3.17 imports its SQL store on first use, and SQLAlchemy 2.1 deprecates what is in it.
-        warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
-        return MlflowClient(tracking_uri=tracking_uri)
 
 
 def _find_ours(client: MlflowClient, name: str) -> Experiment | None:
@@ -184,40 +174,3 @@ def _counter(on_progress: Progress | None, total: int) -> Callable[[str], None]:
             on_progress(name, done, total)
 
     return report
-
-
-@contextmanager
-def _only_builder(artifact_root: Path) -> Iterator[None]:
-    # Without the lock a second build would take the first one for killed and delete its runs.
-    try:
-        with FileLock(artifact_root / ".greenroom-demo.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise GreenroomError(
-            f"Another process is building the demo in {artifact_root}. Wait until it is done, then run again."
-        ) from error
-
-
-@contextmanager
-def _quiet_mlflow() -> Iterator[None]:
-    """Hold back what MLflow and Alembic say on the way, such as each step of creating the tables."""
-    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.WARNING)
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextmanager
-def _mlflow_errors_translated() -> Iterator[None]:
-    try:
-        yield
-    except MlflowException as error:
-        raise SourceError(
-            f"The demo could not be built, MLflow answered: {error.message} "
-            "Check the tracking store, then run again: what is half-built is replaced."
-        ) from error

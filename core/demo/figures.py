@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
 from core.demo.data import Data, Task
-from core.demo.train import Epoch
 
 
 def draw_predictions(data: Data, predicted: npt.NDArray[Any]) -> Figure:
@@ -40,16 +38,4 @@ def draw_predictions(data: Data, predicted: npt.NDArray[Any]) -> Figure:
             axes.text(column, row, str(count), ha="center", va="center", fontsize=8, color=shade)
         axes.set(xlabel="predicted", ylabel="actual", xticks=data.classes, yticks=data.classes)
     axes.set_title(f"Test rows of {data.version}", fontsize=10)
-    return figure
-
-
-def draw_losses(epochs: Sequence[Epoch]) -> Figure:
-    """Draw training and validation loss over the epochs or stages."""
-    figure = Figure(figsize=(5.0, 3.5), layout="constrained")
-    axes = figure.subplots()
-    steps = [epoch.step for epoch in epochs]
-    for key, label, colour in (("train_loss", "training", "#0072B2"), ("val_loss", "validation", "#D55E00")):
-        axes.plot(steps, [epoch.metrics[key] for epoch in epochs], label=label, color=colour)
-    axes.set(xlabel="step", ylabel="loss")
-    axes.legend(frameon=False)
     return figure

@@ -16,7 +16,7 @@ from core.runs.artifacts import RunArtifacts, open_run_artifacts
 from core.runs.comparison import Comparison, compare
 from core.runs.importance import Importance, param_importance
 from core.runs.index.index import RunIndex
-from core.runs.index.snapshot import Snapshot
+from core.runs.index.snapshot import PARENT_TAG, Snapshot
 from core.runs.metric_direction import known_direction, parse_directions
 from core.runs.sources.base import OnProgress, RunSource
 from core.runs.types import Experiment, MetricHistory, MetricView, Run, RunView, SyncReport
@@ -222,7 +222,7 @@ class RunExplorer:
 
     def children(self, run_id: str) -> Matches:
         """Return the active children of a run, latest first."""
-        text = f"tags.`{search.PARENT_TAG}` = '{run_id}'"
+        text = f"tags.`{PARENT_TAG}` = '{run_id}'"
         return self.find(RunsRequest(filter=text))
 
     def _rank_strings(self, values: Sequence[str]) -> Sequence[int] | None:
@@ -274,7 +274,7 @@ class RunExplorer:
             ((pl.col("end_time") - pl.col("start_time")) / 1000).alias("duration"),
             "user",
             "lifecycle_stage",
-            snapshot.column("tags", search.PARENT_TAG).gather(rows).alias("parent_run_id"),
+            snapshot.column("tags", PARENT_TAG).gather(rows).alias("parent_run_id"),
         )
         chosen = [self._table_column(snapshot, column, rows, metric_view) for column in columns]
         return frame.with_columns(chosen) if chosen else frame

@@ -216,7 +216,7 @@ def _fit(features: npt.NDArray[np.float32], target: Floats, seed: int) -> Random
     from sklearn.ensemble import RandomForestRegressor
 
     forest = RandomForestRegressor(
-        n_estimators=100,
+        n_estimators=64,
         max_samples=min(1.0, 1500 / len(target)),
         min_samples_leaf=max(1, len(target) // 1000),
         max_features=0.5,

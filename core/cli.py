@@ -1,0 +1,322 @@
+"""The command line `greenroom`. Exit code 0: done, 1: refused by a rule, 2: bad input."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from core import cli_output as output
+from core.errors import BadInputError, GreenroomError
+from core.runs.types import RunView, SyncProgress
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Group(click.Group):
+    """Turns Greenroom's errors into a sentence and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GreenroomError as error:
+            click.echo(f"greenroom: {error}", err=True)
+            if getattr(error, "position", None) is not None:
+                click.echo(output.pointer(error), err=True)
+            ctx.exit(2 if isinstance(error, BadInputError) else 1)
+
+
+def _store_option(function: F) -> F:
+    return click.option(
+        "--tracking-uri",
+        help="Tracking store to read, instead of MLFLOW_TRACKING_URI and greenroom.toml.",
+        metavar="URI",
+    )(function)
+
+
+def _json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(function)
+
+
+def _settings(tracking_uri: str | None, **arguments: Any) -> Any:
+    """Read the settings; what stands on the command line wins over everything."""
+    from dataclasses import replace
+
+    from core.settings import read_settings
+
+    settings = read_settings(**arguments)
+    if tracking_uri is None:
+        return settings
+    # A database that was named for another server says nothing about this store.
+    return replace(settings, tracking_uri=tracking_uri, backend_uri=None)
+
+
+def _open(tracking_uri: str | None) -> Any:
+    from core.workspace import open_workspace
+
+    return open_workspace(_settings(tracking_uri))
+
+
+def _fresh(tracking_uri: str | None, refresh: bool = False) -> Any:
+    """Open a workspace and bring its index up to date; a store that is down is read from the index."""
+    workspace = _open(tracking_uri)
+    try:
+        with output.progress("Reading runs") as report:
+            workspace.runs.sync(thorough=refresh, on_progress=report)
+    except GreenroomError as error:
+        if workspace.runs.index.snapshot() is None:
+            raise
+        checked = workspace.runs.index.state().checked_at
+        click.echo(f"greenroom: {error}\nShown is the state of {checked:%Y-%m-%d %H:%M} UTC.", err=True)
+    return workspace
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="greenroom", prog_name="greenroom")
+def cli() -> None:
+    """Experiment explorer and promotion desk for MLflow.
+
+    \b
+    Examples:
+      greenroom demo                                    build and open a demo workspace
+      greenroom up --tracking-uri sqlite:///mlflow.db   open the dashboard on your store
+      greenroom runs -e my-experiment --filter "metrics.rmse < 10" --order-by "metrics.rmse"
+    """
+
+
+@cli.command()
+@_store_option
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on.")
+@click.option("--open/--no-open", "browser", default=False, help="Open the browser.")
+def up(tracking_uri: str | None, host: str | None, port: int | None, browser: bool) -> None:
+    """Serve the dashboard.
+
+    \b
+    Example: greenroom up --tracking-uri http://mlflow.example.org:5000
+    """
+    from core.serving import serve
+    from core.workspace import open_workspace
+
+    settings = _settings(tracking_uri, host=host, port=port)
+    # Bad settings are refused here, with an exit code, rather than on the first page.
+    open_workspace(settings).close()
+    serve(settings, browser=browser)
+
+
+@cli.command()
+@click.option("--tracking-uri", metavar="URI", help="Open this store instead of training a demo.")
+@click.option("--home", type=click.Path(path_type=Path), help="Where to build it.  [default: .greenroom]")
+@click.option("--serve/--no-serve", default=True, help="Open the dashboard when it is built.")
+@click.option("--port", type=int, help="Port to listen on.")
+@click.option("--open/--no-open", "browser", default=True, help="Open the browser.")
+def demo(tracking_uri: str | None, home: Path | None, serve: bool, port: int | None, browser: bool) -> None:
+    """Train a demo workspace for real and open the dashboard on it.
+
+    \b
+    Examples:
+      greenroom demo
+      greenroom demo --no-serve
+      greenroom demo --tracking-uri file:./mlruns      look at your own store instead
+    """
+    from dataclasses import replace
+
+    from core import serving
+    from core.workspace import open_workspace
+
+    settings = _settings(tracking_uri, home=home, port=port)
+    if tracking_uri is None:
+        # The demo never writes to a team's store: it has one of its own in the home folder.
+        settings = replace(settings, tracking_uri=None, backend_uri=None)
+        from core.demo import build_demo
+
+        with output.progress("Training the demo") as report:
+            built = build_demo(
+                settings.effective_tracking_uri,
+                settings.home.resolve() / "artifacts",
+                lambda what, done, total: report(SyncProgress(what, done, total)),
+            )
+        click.echo(output.demo_sentence(built))
+    workspace = open_workspace(settings)
+    with output.progress("Reading runs") as report:
+        done = workspace.runs.sync(on_progress=report)
+    workspace.close()
+    if done is not None:
+        click.echo(output.sync_sentence(done))
+    if serve:
+        serving.serve(settings, browser=browser)
+    else:
+        click.echo(f"Open it with: greenroom demo{f' --home {home}' if home else ''}")
+
+
+@cli.command()
+@_store_option
+@_json_option
+def doctor(tracking_uri: str | None, as_json: bool) -> None:
+    """Say what Greenroom is connected to, whether it works, and how to mend what does not.
+
+    \b
+    Example: greenroom doctor --tracking-uri sqlite:///old/mlflow.db
+    """
+    from core.doctor import Verdict, examine
+
+    workspace = _open(tracking_uri)
+    # What goes wrong here is what the examination then says.
+    with contextlib.suppress(GreenroomError):
+        workspace.runs.sync()
+    checks = examine(workspace)
+    output.checks(checks, as_json)
+    if any(check.verdict is Verdict.PROBLEM for check in checks):
+        sys.exit(1)
+
+
+@cli.command()
+@_store_option
+@click.option("--full", is_flag=True, help="Read every run again, to find every edit.")
+@click.option("--rebuild", is_flag=True, help="Throw the index away and build it anew.")
+@_json_option
+def sync(tracking_uri: str | None, full: bool, rebuild: bool, as_json: bool) -> None:
+    """Bring the run index up to date.
+
+    \b
+    Example: greenroom sync --full
+    """
+    workspace = _open(tracking_uri)
+    with output.progress("Reading runs") as report:
+        done = workspace.runs.sync(thorough=full, rebuild=rebuild, on_progress=report)
+    if done is None:
+        raise GreenroomError("Another process is syncing this index. Try again when it is done.")
+    output.sync(done, as_json)
+
+
+@cli.command()
+@_store_option
+@click.option("--all", "everything", is_flag=True, help="Deleted experiments too.")
+@_json_option
+def experiments(tracking_uri: str | None, everything: bool, as_json: bool) -> None:
+    """List the experiments.
+
+    \b
+    Example: greenroom experiments --json
+    """
+    workspace = _fresh(tracking_uri)
+    found = workspace.runs.experiments()
+    output.experiments([one for one in found if everything or one.lifecycle_stage == "active"], as_json)
+
+
+@cli.command()
+@_store_option
+@click.option(
+    "-e", "--experiment", "names", multiple=True, metavar="NAME", help="Name or id; may be repeated."
+)
+@click.option("--filter", "filter_string", default="", metavar="FILTER", help="In MLflow's filter syntax.")
+@click.option("--order-by", multiple=True, metavar="TERM", help="In MLflow's syntax; may be repeated.")
+@click.option(
+    "--view", type=click.Choice([one.value for one in RunView]), default="active", show_default=True
+)
+@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="0 for all.")
+@click.option("--offset", type=click.IntRange(0), default=0)
+@click.option("--columns", metavar="COLS", help="Table columns, such as metrics.rmse,params.lr.")
+@click.option(
+    "--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write all matches to CSV."
+)
+@click.option(
+    "--parquet", "parquet_path", type=click.Path(dir_okay=False, path_type=Path), help="The same as Parquet."
+)
+@click.option("--refresh", is_flag=True, help="Read every run again first, to find every edit.")
+@_json_option
+def runs(
+    tracking_uri: str | None,
+    names: Sequence[str],
+    filter_string: str,
+    order_by: Sequence[str],
+    view: str,
+    limit: int,
+    offset: int,
+    columns: str | None,
+    csv_path: Path | None,
+    parquet_path: Path | None,
+    refresh: bool,
+    as_json: bool,
+) -> None:
+    """Find runs.
+
+    \b
+    Examples:
+      greenroom runs -e diabetes-regression --order-by "metrics.test_rmse" --limit 10
+      greenroom runs --filter "params.model = 'ridge' AND metrics.test_r2 > 0.4" --json
+      greenroom runs --filter "attributes.status = 'FAILED'" --csv failed.csv
+    """
+    from core.runs.explorer import RunsRequest
+
+    workspace = _fresh(tracking_uri, refresh)
+    request = RunsRequest(tuple(names) or None, filter_string, tuple(order_by), RunView(view))
+    matches = workspace.runs.find(request)
+    for path, write in ((csv_path, "write_csv"), (parquet_path, "write_parquet")):
+        if path is not None:
+            _export(workspace.runs.export(matches), path, write)
+    if csv_path or parquet_path:
+        return
+    end = offset + limit if limit else len(matches)
+    chosen = matches.snapshot.runs(matches.places[offset:end].tolist())
+    wanted = tuple(one.strip() for one in columns.split(",") if one.strip()) if columns else None
+    output.runs(chosen, len(matches), offset, wanted, as_json)
+
+
+def _export(frame: Any, path: Path, write: str) -> None:
+    try:
+        getattr(frame, write)(path)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be written: {error}.") from error
+    click.echo(f"{frame.height:,} runs written to {path}")
+
+
+@cli.command()
+@click.argument("run_ids", nargs=-1, required=True, metavar="RUN RUN...")
+@_store_option
+@click.option("--baseline", metavar="RUN", help="Run that deltas refer to.  [default: the first]")
+@click.option("--all", "everything", is_flag=True, help="Also what does not differ.")
+@_json_option
+def compare(
+    run_ids: Sequence[str], tracking_uri: str | None, baseline: str | None, everything: bool, as_json: bool
+) -> None:
+    """Lay runs side by side; ids may be shortened.
+
+    \b
+    Example: greenroom compare 3f2a91c0 77b01d2e --baseline 3f2a91c0
+    """
+    workspace = _fresh(tracking_uri)
+    output.comparison(workspace.runs.compare(run_ids, baseline), everything, as_json)
+
+
+@cli.command()
+@_store_option
+@click.option("--metric", required=True, help="Name of the metric.")
+@click.option("--mode", type=click.Choice(["max", "min"]), help="By default as the metric's name suggests.")
+@click.option(
+    "-e", "--experiment", "names", multiple=True, metavar="NAME", help="Name or id; may be repeated."
+)
+@_json_option
+def best(
+    tracking_uri: str | None, metric: str, mode: str | None, names: Sequence[str], as_json: bool
+) -> None:
+    """Show the run with the best value of a metric.
+
+    \b
+    Example: greenroom best --metric test_rmse --experiment diabetes-regression
+    """
+    workspace = _fresh(tracking_uri)
+    output.best(workspace.runs.best(metric, mode, tuple(names) or None), metric, as_json)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()
