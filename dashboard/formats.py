@@ -12,6 +12,8 @@ MISSING = "–"
 # MLflow's SQL stores cannot hold infinity and write the largest float instead.
 _LARGEST = sys.float_info.max
 
+_AGES = (("y", 365 * 86_400, 730 * 86_400), ("d", 86_400, 86_400), ("h", 3600, 3600), ("min", 60, 60))
+_SIZES = (("kB", 10**3), ("MB", 10**6), ("GB", 10**9), ("TB", 10**12))
 _STATUS_LABELS = {
     "RUNNING": "● Running",
     "SCHEDULED": "◷ Scheduled",
@@ -109,11 +111,7 @@ def ago(time: datetime | None, now: datetime) -> str:
     distance = abs(seconds)
     if distance < 60:
         return "just now"
-    for unit, size, limit in (("min", 60, 3600), ("h", 3600, 86_400), ("d", 86_400, 730 * 86_400)):
-        if distance < limit:
-            break
-    else:
-        unit, size = "y", 365 * 86_400
+    unit, size = next((unit, size) for unit, size, least in _AGES if distance >= least)
     text = f"{int(distance // size)} {unit}"
     return f"{text} ago" if seconds > 0 else f"in {text}"
 
@@ -134,12 +132,8 @@ def file_size(size: int | None) -> str:
         return MISSING
     if size < 1000:
         return f"{size} B"
-    value = float(size)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 999.95:
-            break
-    return f"{value:,.1f} {unit}"
+    unit, power = next((unit, power) for unit, power in _SIZES if size < 999.95 * power or unit == "TB")
+    return f"{size / power:,.1f} {unit}"
 
 
 def short_id(run_id: str) -> str:
@@ -177,6 +171,21 @@ def shortened(text: str, length: int) -> str:
         return text
     head = length // 2
     return f"{text[:head]}…{text[len(text) - (length - head - 1) :]}"
+
+
+def _trimmed(text: str) -> str:
+    """Drop the zeros that end a decimal fraction."""
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _aware(time: datetime) -> datetime:
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def _labelled(name: str | None, labels: dict[str, str]) -> str:
+    if not name:
+        return MISSING
+    return labels.get(name, f"? {name}")
 
 
 _SPECIAL = re.compile(

@@ -7,16 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
+from mlflow.store.entities import PagedList
 
 from core.demo.experiments import demo_experiments
 from core.demo.guards import mlflow_errors_translated, only_builder, open_client, quiet_mlflow
 from core.demo.measures import higher_is_better
 from core.demo.plan import ExperimentPlan, SweepPlan
-from core.demo.record import RUN_TAG, Desk, record_run
+from core.demo.record import ABANDONED, KEPT, RUN_TAG, Desk, record_run
 from core.demo.sweep import record_sweep
 from core.errors import BadInputError
 
@@ -25,7 +26,9 @@ COMPLETE_TAG: Final = "greenroom.demo"
 BUILDING_TAG: Final = "greenroom.demo_building"
 DIRECTIONS_TAG: Final = "greenroom.higher_is_better"
 
-Progress = Callable[[str, int, int], None]
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | N
         report_run = _counter(on_progress, sum(plan.size for plan in missing))
         for experiment in found.values():
             if experiment is not None and experiment.lifecycle_stage == "deleted":
-                client.restore_experiment(experiment.experiment_id)
+                _restore(client, experiment.experiment_id)
         for plan in missing:
             experiment_id = _prepare(client, plan, found[plan.name], artifact_root)
             _record(client, plan, experiment_id, report_run)
@@ -123,7 +126,7 @@ def _prepare(
     client: MlflowClient, plan: ExperimentPlan, existing: Experiment | None, artifact_root: Path
 ) -> str:
     if existing is not None:
-        _delete_runs(client, existing.experiment_id)
+        _delete_runs(client, existing.experiment_id, KEPT)
         return str(existing.experiment_id)
     tags = {
         BUILDING_TAG: VERSION,
@@ -135,21 +138,32 @@ def _prepare(
     return client.create_experiment(plan.name, artifact_location=location, tags=tags)
 
 
-def _delete_runs(client: MlflowClient, experiment_id: str) -> None:
-    """Delete the demo's runs of one experiment; MLflow does not delete their models along with them."""
-    ours: set[str] = set()
-    token: str | None = None
-    while True:
-        page = client.search_runs([experiment_id], f"tags.`{RUN_TAG}` = 'true'", page_token=token)
-        ours.update(run.info.run_id for run in page)
-        token = page.token
-        if not token:
-            break
-    for model in client.search_logged_models([experiment_id]):
-        if model.source_run_id in ours:
+def _restore(client: MlflowClient, experiment_id: str) -> None:
+    client.restore_experiment(experiment_id)
+    # MLflow brings back all runs of an experiment, also those that were deleted one by one before.
+    _delete_runs(client, experiment_id, ABANDONED)
+
+
+def _delete_runs(client: MlflowClient, experiment_id: str, state: str) -> None:
+    """Delete the demo's own runs of one experiment and their models, which MLflow would leave."""
+    ours = f"tags.`{RUN_TAG}` = '{state}'"
+    runs = _all_pages(lambda token: client.search_runs([experiment_id], ours, page_token=token))
+    run_ids = {run.info.run_id for run in runs}
+    for model in _all_pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
+        if model.source_run_id in run_ids:
             client.delete_logged_model(model.model_id)
-    for run_id in ours:
+    for run_id in sorted(run_ids):
+        client.set_tag(run_id, RUN_TAG, ABANDONED)
         client.delete_run(run_id)
+
+
+def _all_pages(fetch: Callable[[str | None], PagedList[Found]]) -> list[Found]:
+    page = fetch(None)
+    found = list(page)
+    while page.token:
+        page = fetch(page.token)
+        found.extend(page)
+    return found
 
 
 def _record(

@@ -21,7 +21,10 @@ from core.demo.train import Epoch, Trained, TrainingDivergedError, TrainingStopp
 from core.errors import GreenroomError
 
 RUN_TAG: Final = "greenroom.demo_run"
-"""Marks the runs that the demo logged, the only ones that it ever deletes."""
+"""Marks the runs that the demo logged, the only ones that it ever deletes, with one of two words."""
+
+KEPT: Final = "true"
+ABANDONED: Final = "abandoned"
 
 BATCH: Final = 1000
 """Most metrics that MLflow takes in one call."""
@@ -61,6 +64,7 @@ def record_run(desk: Desk, plan: RunPlan) -> Recorded:
     try:
         trained = train(plan, data, epochs.append)
     except TrainingDivergedError as error:
+        desk.client.log_text(run_id, "".join(traceback.format_exception(error)), "traceback.txt")
         return _close_early(desk.client, run_id, start_time, epochs, "FAILED", "failure_reason", error)
     except TrainingStoppedError as error:
         return _close_early(desk.client, run_id, start_time, epochs, "KILLED", "stop_reason", error)
@@ -93,7 +97,7 @@ def open_run(
     """
     start_time = time.time_ns() // 1_000_000
     all_tags = {
-        RUN_TAG: "true",
+        RUN_TAG: KEPT,
         "mlflow.user": desk.author,
         "mlflow.source.name": "greenroom demo",
         "mlflow.source.type": "LOCAL",
@@ -154,7 +158,6 @@ def _close_early(
 ) -> Recorded:
     log_metrics(client, run_id, _history(epochs, start_time))
     client.set_tag(run_id, reason_tag, str(error))
-    client.log_text(run_id, "".join(traceback.format_exception(error)), "traceback.txt")
     client.set_terminated(run_id, status)
     return Recorded(run_id, dict(epochs[-1].metrics) if epochs else {})
 

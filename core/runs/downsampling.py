@@ -145,11 +145,10 @@ def mean_and_band(histories: Sequence[MetricHistory], max_points: int) -> Band:
         has = np.isfinite(carried)
         n += has
         low[has], high[has] = np.minimum(low[has], carried[has]), np.maximum(high[has], carried[has])
-        # The share form cannot overflow, which a sum of large values can.
+        # In shares, because a sum of large values overflows; and equal values keep their exact mean.
         mean[has] += carried[has] / n[has] - mean[has] / n[has]
     empty = n == 0
     low[empty] = high[empty] = mean[empty] = np.nan
-    mean = np.clip(mean, low, high)
     if len(steps) <= max_points:
         return Band(steps, mean, low, high, n)
     share = max_points // 3

@@ -54,16 +54,25 @@ def as_categories(column: pl.Series, limit: int) -> Categories:
     kept = names if len(names) <= room else names[: room - 1]
     if (numbers := as_numbers(pl.Series(kept, dtype=pl.String))) is not None and not numbers.has_nulls():
         kept = [name for _, name in sorted(zip(numbers, kept, strict=True))]
-    labels = distinct(kept)
-    other = len(labels)
-    if len(kept) < len(names):
-        labels.append(OTHER)
-    missing = len(labels)
-    if texts.null_count():
-        labels.append(MISSING)
+    other, missing = [OTHER] * (len(kept) < len(names)), [MISSING] * (texts.null_count() > 0)
     positions = {name: position for position, name in enumerate(kept)}
-    codes = [missing if text is None else positions.get(text, other) for text in texts]
-    return Categories(pl.Series("code", codes, dtype=pl.Int32), tuple(labels))
+    last = len(kept) + len(other)
+    codes = [last if text is None else positions.get(text, len(kept)) for text in texts]
+    return Categories(pl.Series("code", codes, dtype=pl.Int32), tuple(distinct([*kept, *other, *missing])))
+
+
+def as_axis(column: pl.Series, limit: int, log: bool) -> pl.Series:
+    """Return a column as floats, as times, or as an Enum of at most `limit` labels.
+
+    Null stands for what cannot be drawn: missing, infinite, or zero and less on a logarithmic axis.
+    """
+    if (numbers := as_numbers(column)) is not None:
+        return numbers.set(numbers <= 0, None) if log else numbers
+    if column.dtype.is_temporal():
+        return column.cast(pl.Datetime("ms"))
+    categories = as_categories(column, limit)
+    labels = pl.Series(categories.labels, dtype=pl.Enum(categories.labels))
+    return labels.gather(categories.codes).set(column.is_null(), None)
 
 
 def distinct(names: Sequence[str]) -> list[str]:

@@ -237,15 +237,15 @@ def _label_ends(
         )
 
 
-def _note(
-    series: Sequence[HistorySeries], drawn: Sequence[HistorySeries], limit: int, log_y: bool
-) -> str:
+def _note(series: Sequence[HistorySeries], drawn: Sequence[HistorySeries], limit: int, log_y: bool) -> str:
     parts = []
     if left_out := len(series) - len(drawn):
         parts.append(f"{count(left_out, 'line')} of {len(series)} not drawn")
     if any(len(one.x) > limit for one in drawn):
         parts.append(f"thinned to {limit:,} points a line, extremes kept")
-    infinite = sum(int((np.isnan(finite(one.y)) & ~np.isnan(one.y.astype(np.float64))).sum()) for one in drawn)
+    infinite = sum(
+        int((np.isnan(finite(one.y)) & ~np.isnan(one.y.astype(np.float64))).sum()) for one in drawn
+    )
     if infinite:
         parts.append(f"{count(infinite, 'infinite value')} left out")
     if log_y and (low := sum(int((finite(one.y) <= 0).sum()) for one in drawn)):

@@ -18,18 +18,22 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 
 ACCENT = "#2E9B6B"
 GREY = "#8A8F8C"
+# Reads on the light page and on the dark one: 4.5 to 1 on both.
+TEXT_GREY = "#767676"
 GRID = "rgba(128, 136, 132, 0.22)"
 TRANSPARENT = "rgba(0, 0, 0, 0)"
 # From dark to light like cividis, but both ends stand out from a white and from a black page.
 CONTINUOUS = ((0.0, "#0072B2"), (0.5, "#8A8F8C"), (1.0, "#E69F00"))
-DENSITY = ((0.0, "rgba(46, 155, 107, 0.18)"), (0.35, "rgba(46, 155, 107, 0.6)"), (1.0, "rgba(46, 155, 107, 1)"))
+DENSITY = (
+    (0.0, "rgba(46, 155, 107, 0.18)"),
+    (0.35, "rgba(46, 155, 107, 0.6)"),
+    (1.0, "rgba(46, 155, 107, 1)"),
+)
 
 HEIGHT = 380
 NAME_LENGTH = 48
 
-_ENTITIES = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "#": "&#35;", "$": "&#36;", "%": "&#37;"}
-)
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "#": "&#35;", "$": "&#36;", "%": "&#37;"})
 _TITLE_WIDTH = 46
 _NOTE_WIDTH = 62
 
@@ -126,7 +130,13 @@ def finish(
             "font": {"size": 15},
         },
         height=height,
-        margin={"t": 18 + 20 * len(title_lines) + 16 * len(note_lines), "r": right, "b": 44, "l": 8, "pad": 2},
+        margin={
+            "t": 18 + 20 * len(title_lines) + 16 * len(note_lines),
+            "r": right,
+            "b": 44,
+            "l": 8,
+            "pad": 2,
+        },
         paper_bgcolor=TRANSPARENT,
         plot_bgcolor=TRANSPARENT,
         hovermode="closest",
@@ -134,6 +144,11 @@ def finish(
         modebar={"bgcolor": TRANSPARENT},
         font={"size": 12},
     )
+
+
+def colour_bar(title: str) -> dict[str, object]:
+    """Return a slim colour bar with its title on top."""
+    return {"title": {"text": plain(title, 18)}, "thickness": 10, "outlinewidth": 0, "xpad": 4}
 
 
 def empty_figure(title: str, message: str) -> go.Figure:

@@ -204,6 +204,19 @@ def test_a_long_band_is_downsampled_and_keeps_the_extremes_of_each_curve():
         assert (curve.max(), curve.min()) == (kept.max(), kept.min())
 
 
+def test_a_peak_of_the_mean_inside_a_flat_band_is_kept():
+    middle = np.zeros(5000)
+    middle[2345] = 0.5
+    runs = [a_history(list(enumerate(curve))) for curve in (np.full(5000, -1.0), middle, np.full(5000, 1.0))]
+    assert 2345 in mean_and_band(runs, 100).steps
+
+
+def test_the_mean_of_equal_values_is_exactly_that_value():
+    values = np.linspace(0.01, 1, 100)
+    band = mean_and_band([a_history(list(enumerate(values)))] * 7, 1000)
+    assert band.mean.tolist() == values.tolist()
+
+
 def test_no_points_make_an_empty_band():
     assert len(mean_and_band([a_history([])], 100)) == 0
 

@@ -79,6 +79,11 @@ def test_the_sign_convention_of_a_depth_is_read_from_its_values(name):
     assert known_direction(name, [0.0, None, float("nan")]) is None
 
 
+def test_the_values_of_a_quotient_say_nothing():
+    assert known_direction("return_over_max_drawdown", [1.2, 2.3]) is None
+    assert known_direction("reward_to_error", [1.2, 2.3]) is None
+
+
 def test_values_decide_for_depths_only():
     assert known_direction("loss", [-3.0, -2.0]) is False
     assert known_direction("sharpe", [-3.0, -2.0]) is True

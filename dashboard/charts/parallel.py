@@ -1,0 +1,117 @@
+"""Many params of many runs at once, coloured by a metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+import polars as pl
+
+from dashboard.charts.columns import as_categories, as_numbers
+from dashboard.charts.theme import CONTINUOUS, colour_bar, empty_figure, finish, plain
+from dashboard.formats import MISSING, count, number, shortened
+
+MAX_DIMENSIONS = 12
+MAX_LINES = 5_000
+MAX_CATEGORIES = 16
+
+_TICKS = 6
+_LABEL_LENGTH = 16
+_DECADES_FOR_LOG = 3
+
+
+def parallel_coordinates_figure(frame: pl.DataFrame, columns: Sequence[str], metric: str) -> go.Figure:
+    """Draw each run as a line across its params, coloured by `metric`, which is the last axis.
+
+    At most 12 axes (the metric is one) and 5,000 lines are drawn, under 1 MB as JSON: above that every n-th
+    run by the metric, its best and worst included. Numbers over more than three decades have a logarithmic
+    axis; other columns have at most 16 categories. Missing values stand below the axis at "–".
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a run, with all of `columns` and `metric`.
+    columns : sequence of str
+        Params or metrics to show, most interesting first.
+    metric : str
+        A numeric column; runs without it are left out and counted.
+    """
+    title = f"{metric} by params"
+    shown = [column for column in dict.fromkeys(columns) if column != metric]
+    axes = shown[: MAX_DIMENSIONS - 1]
+    values = as_numbers(frame[metric])
+    known = None if values is None else values.is_not_null()
+    if values is None or known is None or not known.any() or not axes:
+        return empty_figure(title, f"No run has a value of {metric} and a param to show.")
+    order = values.filter(known).arg_sort()
+    kept = order.gather(np.unique(np.linspace(0, len(order) - 1, min(len(order), MAX_LINES)).astype(int)))
+    rows = frame.filter(known)[kept]
+    colours = values.filter(known).gather(kept)
+    dimensions = [_dimension(rows[column], column) for column in axes]
+    figure = go.Figure(
+        go.Parcoords(
+            dimensions=[*dimensions, _dimension(colours, metric)],
+            line={
+                "color": colours.to_numpy(),
+                "colorscale": CONTINUOUS,
+                "showscale": True,
+                "colorbar": colour_bar(metric),
+            },
+            labelangle=-18,
+            labelside="top",
+            unselected={"line": {"opacity": 0.06}},
+        )
+    )
+    notes = []
+    if len(order) < frame.height:
+        notes.append(f"{count(frame.height - len(order), 'run')} without {metric} left out")
+    if len(axes) < len(shown):
+        notes.append(f"{len(axes)} of {len(shown)} columns")
+    drawn = f"{len(kept):,} of " if len(kept) < len(order) else ""
+    finish(figure, title=f"{title}: {drawn}{count(len(order), 'run')}", note="; ".join(notes), height=440)
+    top = figure.layout.margin.t
+    return figure.update_layout(margin={"t": top + 56, "b": 24, "l": 64, "r": 12})
+
+
+def _dimension(column: pl.Series, name: str) -> dict[str, Any]:
+    numbers = as_numbers(column)
+    if numbers is None:
+        categories = as_categories(column, MAX_CATEGORIES)
+        # Tick texts are drawn as they are: escaping them would show the escapes.
+        texts = [shortened(label, _LABEL_LENGTH) for label in categories.labels]
+        positions = list(range(len(texts)))
+        return {
+            "label": plain(name, 24),
+            "values": categories.codes.to_numpy(),
+            "tickvals": positions,
+            "ticktext": texts,
+        }
+    return {"label": plain(name, 24), **_numeric_axis(numbers)}
+
+
+def _numeric_axis(numbers: pl.Series) -> dict[str, Any]:
+    """Return values, ticks and range of a numeric axis, with a place for missing values under it."""
+    values: npt.NDArray[np.float64] = numbers.to_numpy().astype(np.float64)
+    missing = np.isnan(values)
+    known = values[~missing]
+    if not len(known):
+        return {"values": np.zeros(len(values)), "tickvals": [0], "ticktext": [MISSING]}
+    log = known.min() > 0 and known.max() / known.min() >= 10**_DECADES_FOR_LOG
+    if log:
+        values, known = np.log10(values), np.log10(known)
+    low, high = float(known.min()), float(known.max())
+    ticks = np.linspace(low, high, _TICKS) if high > low else np.array([low])
+    texts = [number(float(10**tick if log else tick)) for tick in ticks]
+    if not missing.any():
+        return {"values": values, "tickvals": ticks, "ticktext": texts}
+    below = low - 0.15 * (high - low or abs(low) or 1.0)
+    values[missing] = below
+    return {
+        "values": values,
+        "tickvals": [below, *ticks],
+        "ticktext": [MISSING, *texts],
+        "range": [below, high],
+    }
