@@ -1,1 +1,1 @@
-"""The Streamlit pages over core."""
+"""Greenroom's pages: Streamlit over the core."""

@@ -147,4 +147,5 @@ def _digits_runs() -> Iterator[RunPlan]:
         params = {"n_estimators": 60, "max_depth": 12, "min_samples_leaf": leaf}
         yield RunPlan(f"forest min leaf={leaf}", ModelKind.RANDOM_FOREST, v1, params)
     params = {"C": 0.3, "class_weight": "none"}
-    yield RunPlan("logistic C=0.3", ModelKind.LOGISTIC_REGRESSION, v1, params, keeps_model=True)
+    note = "The simplest model that is good enough; kept to be served."
+    yield RunPlan("logistic C=0.3", ModelKind.LOGISTIC_REGRESSION, v1, params, note=note, keeps_model=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import GreenroomError, SourceError
 
@@ -58,11 +59,13 @@ def quiet_mlflow() -> Iterator[None]:
 
 @contextmanager
 def mlflow_errors_translated() -> Iterator[None]:
-    """Turn what MLflow raises into a SourceError that says what to do."""
+    """Turn what MLflow and SQLAlchemy raise into a SourceError that says what to do."""
     try:
         yield
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
+        # SQLAlchemy adds its statement and a link in further lines.
+        reason = str(error).partition("\n")[0].strip()
         raise SourceError(
-            f"The demo could not be built, MLflow answered: {error.message} "
+            f"The demo could not be built, the tracking store answered: {reason} "
             "Check the tracking store, then run again: what is half-built is replaced."
         ) from error

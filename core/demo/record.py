@@ -76,7 +76,7 @@ def record_run(desk: Desk, plan: RunPlan) -> Recorded:
     )
     log_metrics(desk.client, run_id, _history(epochs, start_time) + _finals(trained, epochs, model_id))
     desk.client.set_terminated(run_id, "FINISHED")
-    return Recorded(run_id, dict(trained.metrics))
+    return Recorded(run_id, {**(epochs[-1].metrics if epochs else {}), **trained.metrics})
 
 
 def open_run(
@@ -130,7 +130,6 @@ def log_metrics(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) ->
 def dataset_inputs(version: DataVersion) -> tuple[DatasetInput, ...]:
     """Describe the training, validation and test rows as MLflow datasets."""
     data = load(version)
-    # MLflow's own context names; both held-out parts are evaluated on.
     parts = (("training", data.train), ("validation", data.valid), ("eval", data.test))
     return tuple(_dataset_input(data, context, part) for context, part in parts)
 

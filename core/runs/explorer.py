@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
 
 import polars as pl
@@ -17,11 +17,18 @@ from core.runs.comparison import Comparison, compare
 from core.runs.importance import Importance, param_importance
 from core.runs.index.index import RunIndex
 from core.runs.index.snapshot import PARENT_TAG, Snapshot
-from core.runs.metric_direction import known_direction, parse_directions
+from core.runs.metric_direction import DIRECTIONS_TAG, known_direction, parse_directions
 from core.runs.sources.base import OnProgress, RunSource
-from core.runs.types import Experiment, MetricHistory, MetricView, Run, RunView, SyncReport
+from core.runs.types import (
+    Experiment,
+    MetricHistory,
+    MetricView,
+    RegisteredVersion,
+    Run,
+    RunView,
+    SyncReport,
+)
 
-DIRECTION_TAG = "greenroom.higher_is_better"
 _QUERIES_KEPT = 64
 
 
@@ -328,6 +335,13 @@ class RunExplorer:
                     columns.append(column.alias(f"{table}.{key}"))
         return frame.with_columns(columns)
 
+    def keys(self, table: str, experiments: Sequence[str] | None = None) -> tuple[tuple[str, int], ...]:
+        """Return the keys of `metrics`, `params` or `tags` that runs of these experiments have.
+
+        With each comes how many runs have it; most frequent first.
+        """
+        return self.snapshot().keys_in(table, self.experiment_ids(experiments))
+
     def tree(self, matches: Matches, expanded: frozenset[str]) -> search.Tree:
         """Fold matches into a tree; see `core.runs.search.tree`."""
         return search.tree(matches.snapshot, matches.places, expanded)
@@ -343,7 +357,7 @@ class RunExplorer:
         tags = self.snapshot().manifest.experiment_tags
         merged: dict[str, bool] = {}
         for experiment_id in experiment_ids or list(tags):
-            text = tags.get(experiment_id, {}).get(DIRECTION_TAG)
+            text = tags.get(experiment_id, {}).get(DIRECTIONS_TAG)
             if text:
                 merged |= parse_directions(text)
         return merged
@@ -401,6 +415,11 @@ class RunExplorer:
         with self._source_lock:
             return self._opened().histories(run_ids, key)
 
+    def registered_versions(self, run_id: str) -> tuple[RegisteredVersion, ...]:
+        """Return the model versions that were registered from a run, from the store."""
+        with self._source_lock:
+            return self._opened().registered_versions(run_id)
+
     # Artifacts
 
     def artifacts(self, run: Run) -> RunArtifacts:
@@ -420,8 +439,3 @@ class RunExplorer:
             tracking_uri=self._artifact_tracking_uri,
             models=models,
         )
-
-
-def with_clause(request: RunsRequest, clause: str) -> RunsRequest:
-    """Return the request narrowed by one more clause."""
-    return replace(request, filter=f"{request.filter} AND {clause}" if request.filter.strip() else clause)

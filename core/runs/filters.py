@@ -94,6 +94,20 @@ def split_order_by(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
+def split_clauses(text: str) -> tuple[str, ...]:
+    """Split a filter at its ANDs, those inside quotes left alone."""
+    return tuple(part for _, part in _split(text) if part)
+
+
+def equals(field: str, value: str) -> str | None:
+    """Return the clause that compares a field with a text, None where MLflow's grammar cannot write it."""
+    if "'" not in value:
+        return f"{field} = '{value}'"
+    if '"' not in value:
+        return f'{field} = "{value}"'
+    return None
+
+
 def quote_key(key: str) -> str:
     """Return a key as a filter writes it: in backticks unless it can be no keyword of SQL."""
     if re.fullmatch(r"[A-Za-z]+[0-9]*(_[A-Za-z0-9]+)+", key):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlencode
@@ -24,9 +24,9 @@ class SavedView:
     saved_at: datetime
 
     @property
-    def choices(self) -> Mapping[str, str]:
-        """The choices as URL parameters."""
-        return dict(parse_qsl(self.query, keep_blank_values=True))
+    def choices(self) -> Sequence[tuple[str, str]]:
+        """The choices as URL parameters; a name may occur several times."""
+        return parse_qsl(self.query, keep_blank_values=True)
 
 
 class SavedViews:
@@ -47,7 +47,7 @@ class SavedViews:
             rows = connection.execute(query).all()
         return tuple(SavedView(row.name, row.query, row.saved_by, _aware(row.saved_at)) for row in rows)
 
-    def save(self, name: str, choices: Mapping[str, str], by: str) -> SavedView:
+    def save(self, name: str, choices: Sequence[tuple[str, str]], by: str) -> SavedView:
         """Save choices under a name, over those of the same name.
 
         Raises
@@ -58,7 +58,7 @@ class SavedViews:
         name = name.strip()
         if not name or len(name) > 200:
             raise BadInputError("A view's name has 1 to 200 characters. Choose another name.")
-        view = SavedView(name, urlencode(dict(choices)), by, datetime.now(UTC))
+        view = SavedView(name, urlencode(list(choices)), by, datetime.now(UTC))
         values = {"query": view.query, "saved_by": view.saved_by, "saved_at": view.saved_at}
         with self._engine.begin() as connection:
             hit = connection.execute(

@@ -97,6 +97,15 @@ class LoggedModel:
     artifact_location: str
 
 
+@dataclass(frozen=True, slots=True)
+class RegisteredVersion:
+    """A model version that was registered from a run."""
+
+    name: str
+    version: int
+    stage: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MetricHistory:
     """Every logged point of one metric of one run, ordered by step, then time.

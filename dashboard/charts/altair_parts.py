@@ -12,13 +12,13 @@ from dashboard.charts.theme import TEXT_GREY
 from dashboard.formats import shortened
 
 HEIGHT = 360
-LABEL_AXIS = alt.Axis(labelLimit=170, ticks=False, domain=False, grid=False)
+LABEL_AXIS = alt.Axis(labelLimit=170, ticks=False, domain=False, grid=False, labelOverlap=False)
 
 _TITLE_WIDTH = 46
 _NOTE_WIDTH = 58
 
 
-def titled(layers: Sequence[alt.Chart], title: str, note: str) -> alt.LayerChart:
+def titled(layers: Sequence[alt.Chart], title: str, note: str, height: int = HEIGHT) -> alt.LayerChart:
     """Lay charts over each other and give them a title, the note under it and the common height.
 
     Nothing is escaped: Vega shows texts as they are.
@@ -28,12 +28,11 @@ def titled(layers: Sequence[alt.Chart], title: str, note: str) -> alt.LayerChart
         lines,
         subtitle=textwrap.wrap(note, _NOTE_WIDTH),
         anchor="start",
-        frame="bounds",
         subtitleColor=TEXT_GREY,
         subtitlePadding=4,
     )
     chart = alt.LayerChart(layer=list(layers), data=alt.Undefined)
-    return chart.properties(title=text, height=HEIGHT, width="container", background="transparent")
+    return chart.properties(title=text, height=height, width="container", background="transparent")
 
 
 def empty_chart(title: str, message: str) -> alt.LayerChart:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from dashboard.charts.altair_parts import LABEL_AXIS, empty_chart, titled
+from dashboard.charts.altair_parts import HEIGHT, LABEL_AXIS, empty_chart, titled
 from dashboard.charts.columns import as_categories, as_numbers
 from dashboard.charts.theme import GREY, OKABE_ITO
 from dashboard.formats import count
@@ -30,7 +30,7 @@ def distribution_chart(frame: pl.DataFrame, metric: str, group: str) -> alt.Laye
 
     Groups of five runs and more are a box of the middle half with a line from the 5th to the 95th
     percentile and dots at the extremes; smaller groups show each run. The twenty largest groups are drawn,
-    the rest as one group "other"; runs without a group are "–". Quantiles interpolate linearly.
+    the rest as one group "other"; with more than ten groups the chart is twice as high. Runs without a group are "–". Quantiles interpolate linearly.
 
     Parameters
     ----------
@@ -63,15 +63,19 @@ def distribution_chart(frame: pl.DataFrame, metric: str, group: str) -> alt.Laye
             ),
         ],
     )
-    run = alt.Chart(single.select("group", "value")).encode(
-        y=y,
-        x=_x("value", metric),
-        tooltip=[
-            alt.Tooltip(field="group", type="nominal", title=group),
-            alt.Tooltip(field="value", type="quantitative", format=".12~g", title=metric),
-        ],
+    each = (
+        alt.Chart(single.select("group", "value"))
+        .mark_circle(size=34, color=OKABE_ITO[0], opacity=0.8)
+        .encode(
+            y=y,
+            x=_x("value", metric),
+            tooltip=[
+                alt.Tooltip(field="group", type="nominal", title=group),
+                alt.Tooltip(field="value", type="quantitative", format=".12~g", title=metric),
+            ],
+        )
     )
-    layers = [
+    boxed = [
         box.mark_rule(color=GREY).encode(x=_x("low", metric), x2=alt.X2(field="high")),
         box.mark_bar(size=12, color=OKABE_ITO[0], opacity=0.55).encode(
             x=_x("q1", metric), x2=alt.X2(field="q3")
@@ -79,9 +83,10 @@ def distribution_chart(frame: pl.DataFrame, metric: str, group: str) -> alt.Laye
         box.mark_tick(size=16, thickness=2, color=OKABE_ITO[1]).encode(x=_x("median", metric)),
         box.mark_circle(size=14, color=GREY).encode(x=_x("least", metric)),
         box.mark_circle(size=14, color=GREY).encode(x=_x("greatest", metric)),
-        run.mark_circle(size=34, color=OKABE_ITO[0], opacity=0.8),
     ]
-    return titled(layers, title, note)
+    # A layer without rows makes Vega warn of an infinite extent.
+    layers = [*(boxed if boxes.height else []), *([each] if single.height else [])]
+    return titled(layers, title, note, height=HEIGHT if groups.height <= 10 else 2 * HEIGHT)
 
 
 _TOOLTIP = {

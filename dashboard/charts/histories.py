@@ -10,9 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from dashboard.charts.theme import empty_figure, finish, plain
+from dashboard.charts.line_ends import LABEL_WIDTH, LineEnd, label_ends
+from dashboard.charts.theme import (
+    HEIGHT,
+    LEGEND_HEIGHT,
+    empty_figure,
+    finish,
+    legend_below,
+    number_axis,
+    plain,
+)
 from dashboard.charts.thinning import extremes, finite
-from dashboard.formats import count, shortened
+from dashboard.formats import count
 
 MAX_SERIES = 200
 MAX_POINTS = 40_000
@@ -20,11 +29,6 @@ MAX_POINTS_PER_LINE = 4_000
 DIRECT_LABELS = 6
 
 _WEBGL_FROM = 20_000
-_HEIGHT = 380
-_LEGEND_HEIGHT = 84
-_LABEL_LENGTH = 18
-_LABEL_WIDTH = 126
-_LABEL_GAP = 15
 _UNITS = ((172_800.0, 86_400.0, "d"), (7_200.0, 3_600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
 
 Numbers = npt.NDArray[np.float64]
@@ -77,35 +81,35 @@ def history_figure(
     limit = max(5, min(MAX_POINTS // lines, MAX_POINTS_PER_LINE))
     points = sum(min(len(one.x), limit) for one in drawn)
     unit, size = _unit(drawn) if x == "relative" else ("", 1.0)
+    x_title = _X_TITLES[x].format(unit=unit)
 
     figure = go.Figure()
     trace_type = go.Scattergl if points > _WEBGL_FROM else go.Scatter
     for one in drawn:
         _add_band(figure, one, limit, size, log_y)
     for one in drawn:
-        _add_lines(figure, one, limit, size, log_y, trace_type, _X_NAMES[x].format(unit=unit))
+        _add_lines(figure, one, limit, size, log_y, trace_type, x_title)
     labelled = len(drawn) <= DIRECT_LABELS
     finish(
         figure,
         title=title,
-        x_title=_X_NAMES[x].format(unit=unit).capitalize(),
+        x_title=x_title,
         y_title=f"{y_title} (log)" if log_y else y_title,
         note=_note(series, drawn, limit, log_y),
-        height=_HEIGHT + (0 if labelled else _LEGEND_HEIGHT),
-        right=_LABEL_WIDTH if labelled else 12,
+        height=HEIGHT + (0 if labelled else LEGEND_HEIGHT),
+        right=LABEL_WIDTH if labelled else 12,
     )
     low, high = _y_range(figure, log_y)
-    figure.update_yaxes(type="log" if log_y else "linear", range=[low, high])
-    figure.update_layout(
-        showlegend=not labelled,
-        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "maxheight": _LEGEND_HEIGHT},
-    )
+    figure.update_yaxes(**number_axis([low, high], log_y), range=[low, high])
+    if x != "time":
+        figure.update_xaxes(**number_axis([]))
+    figure.update_layout(showlegend=not labelled, legend=legend_below())
     if labelled:
-        _label_ends(figure, drawn, low, high, log_y)
+        label_ends(figure, [_end(one, log_y) for one in drawn], low, high)
     return figure
 
 
-_X_NAMES = {"step": "step", "time": "time (UTC)", "relative": "time since start ({unit})"}
+_X_TITLES = {"step": "Step", "time": "Time (UTC)", "relative": "Time since start ({unit})"}
 
 
 def _has_band(one: HistorySeries) -> bool:
@@ -155,7 +159,7 @@ def _add_lines(
     size: float,
     log_y: bool,
     trace_type: type[Any],
-    x_name: str,
+    x_title: str,
 ) -> None:
     if one.raw is not None:
         raw = _cleaned(one.raw, log_y)
@@ -181,7 +185,7 @@ def _add_lines(
             mode="lines+markers" if np.isfinite(y).sum() <= 2 else "lines",
             line={"color": one.colour, "width": 1.8, "dash": one.dash},
             marker={"size": 6},
-            hovertemplate=f"<b>{plain(one.label)}</b><br>{plain(x_name)}: %{{x}}<br>%{{y:.12~g}}<extra></extra>",
+            hovertemplate=f"<b>{plain(one.label)}</b><br>{plain(x_title)}: %{{x}}<br>%{{y:.12~g}}<extra></extra>",
         )
     )
 
@@ -202,39 +206,10 @@ def _y_range(figure: go.Figure, log_y: bool) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _label_ends(
-    figure: go.Figure, drawn: Sequence[HistorySeries], low: float, high: float, log_y: bool
-) -> None:
-    """Write each line's name at the height of its last value, moved apart where they would overlap."""
-    height = _HEIGHT - figure.layout.margin.t - figure.layout.margin.b
-    ends = []
-    for one in drawn:
-        y = _cleaned(one.y, log_y)
-        last = float(y[~np.isnan(y)][-1])
-        end = float(np.log10(last)) if log_y else last
-        ends.append(((end / 2 - low / 2) / (high / 2 - low / 2) * height, end, one))
-    ends.sort(key=lambda found: found[0])
-    places: list[float] = []
-    for pixel, _, _ in ends:
-        places.append(max(pixel, places[-1] + _LABEL_GAP) if places else pixel)
-    top = height
-    for index in reversed(range(len(places))):
-        places[index] = min(places[index], top)
-        top = places[index] - _LABEL_GAP
-    for (pixel, end, one), place in zip(ends, places, strict=True):
-        figure.add_annotation(
-            x=1,
-            xref="paper",
-            xanchor="left",
-            xshift=6,
-            y=end,
-            yref="y",
-            yanchor="middle",
-            yshift=place - pixel,
-            showarrow=False,
-            text=f'<span style="color:{one.colour}">━</span> {plain(shortened(one.label, _LABEL_LENGTH))}',
-            hovertext=plain(one.label),
-        )
+def _end(one: HistorySeries, log_y: bool) -> LineEnd:
+    y = _cleaned(one.y, log_y)
+    last = float(y[~np.isnan(y)][-1])
+    return LineEnd(one.label, one.colour, float(np.log10(last)) if log_y else last)
 
 
 def _note(series: Sequence[HistorySeries], drawn: Sequence[HistorySeries], limit: int, log_y: bool) -> str:

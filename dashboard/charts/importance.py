@@ -55,7 +55,10 @@ def importance_chart(
     base = alt.Chart(pl.DataFrame(values)).encode(
         y=alt.Y(field="param", type="nominal", sort=None, title=None, axis=LABEL_AXIS),
         x=alt.X(
-            field="importance", type="quantitative", title="Importance (share)", scale=alt.Scale(zero=True)
+            field="importance",
+            type="quantitative",
+            title="Importance (share)",
+            scale=alt.Scale(domain=[0, 1.15 * shown[0].importance or 1]),
         ),
         tooltip=[
             alt.Tooltip(field="param", type="nominal", title="param"),

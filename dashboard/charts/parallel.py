@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.charts.columns import as_categories, as_numbers
-from dashboard.charts.theme import CONTINUOUS, colour_bar, empty_figure, finish, plain
-from dashboard.formats import MISSING, count, number, shortened
+from dashboard.charts.theme import CONTINUOUS, HEIGHT, empty_figure, finish, plain
+from dashboard.formats import count, number, shortened
 
 MAX_DIMENSIONS = 12
 MAX_LINES = 5_000
@@ -20,15 +20,16 @@ MAX_CATEGORIES = 16
 
 _TICKS = 6
 _LABEL_LENGTH = 16
-_DECADES_FOR_LOG = 3
+_MISSING = "missing"
+_DECADES_FOR_LOG = 2
 
 
 def parallel_coordinates_figure(frame: pl.DataFrame, columns: Sequence[str], metric: str) -> go.Figure:
     """Draw each run as a line across its params, coloured by `metric`, which is the last axis.
 
     At most 12 axes (the metric is one) and 5,000 lines are drawn, under 1 MB as JSON: above that every n-th
-    run by the metric, its best and worst included. Numbers over more than three decades have a logarithmic
-    axis; other columns have at most 16 categories. Missing values stand below the axis at "–".
+    run by the metric, its best and worst included. Numbers over two decades and more have a logarithmic
+    axis; other columns have at most 16 categories. Missing values stand below the axis, at "missing".
 
     Parameters
     ----------
@@ -49,18 +50,14 @@ def parallel_coordinates_figure(frame: pl.DataFrame, columns: Sequence[str], met
     order = values.filter(known).arg_sort()
     kept = order.gather(np.unique(np.linspace(0, len(order) - 1, min(len(order), MAX_LINES)).astype(int)))
     rows = frame.filter(known)[kept]
-    colours = values.filter(known).gather(kept)
-    dimensions = [_dimension(rows[column], column) for column in axes]
+    *dimensions, last = [_dimension(rows[column], column) for column in (*axes, metric)]
+    # The last axis explains the colours: no colour bar.
+    line = {"color": last["values"], "colorscale": CONTINUOUS, "showscale": False}
     figure = go.Figure(
         go.Parcoords(
-            dimensions=[*dimensions, _dimension(colours, metric)],
-            line={
-                "color": colours.to_numpy(),
-                "colorscale": CONTINUOUS,
-                "showscale": True,
-                "colorbar": colour_bar(metric),
-            },
-            labelangle=-18,
+            dimensions=[*dimensions, last],
+            line=line,
+            labelangle=-30,
             labelside="top",
             unselected={"line": {"opacity": 0.06}},
         )
@@ -71,9 +68,11 @@ def parallel_coordinates_figure(frame: pl.DataFrame, columns: Sequence[str], met
     if len(axes) < len(shown):
         notes.append(f"{len(axes)} of {len(shown)} columns")
     drawn = f"{len(kept):,} of " if len(kept) < len(order) else ""
-    finish(figure, title=f"{title}: {drawn}{count(len(order), 'run')}", note="; ".join(notes), height=440)
+    finish(
+        figure, title=f"{title}: {drawn}{count(len(order), 'run')}", note="; ".join(notes), height=HEIGHT + 80
+    )
     top = figure.layout.margin.t
-    return figure.update_layout(margin={"t": top + 56, "b": 24, "l": 64, "r": 12})
+    return figure.update_layout(margin={"t": top + 72, "b": 24, "l": 64, "r": 24})
 
 
 def _dimension(column: pl.Series, name: str) -> dict[str, Any]:
@@ -84,12 +83,12 @@ def _dimension(column: pl.Series, name: str) -> dict[str, Any]:
         texts = [shortened(label, _LABEL_LENGTH) for label in categories.labels]
         positions = list(range(len(texts)))
         return {
-            "label": plain(name, 24),
+            "label": plain(name, 20),
             "values": categories.codes.to_numpy(),
             "tickvals": positions,
             "ticktext": texts,
         }
-    return {"label": plain(name, 24), **_numeric_axis(numbers)}
+    return {"label": plain(name, 20), **_numeric_axis(numbers)}
 
 
 def _numeric_axis(numbers: pl.Series) -> dict[str, Any]:
@@ -98,12 +97,14 @@ def _numeric_axis(numbers: pl.Series) -> dict[str, Any]:
     missing = np.isnan(values)
     known = values[~missing]
     if not len(known):
-        return {"values": np.zeros(len(values)), "tickvals": [0], "ticktext": [MISSING]}
+        return {"values": np.zeros(len(values)), "tickvals": [0], "ticktext": [_MISSING]}
     log = known.min() > 0 and known.max() / known.min() >= 10**_DECADES_FOR_LOG
     if log:
         values, known = np.log10(values), np.log10(known)
     low, high = float(known.min()), float(known.max())
-    ticks = np.linspace(low, high, _TICKS) if high > low else np.array([low])
+    ticks = np.unique(known)
+    if len(ticks) > _TICKS:
+        ticks = np.linspace(low, high, _TICKS)
     texts = [number(float(10**tick if log else tick)) for tick in ticks]
     if not missing.any():
         return {"values": values, "tickvals": ticks, "ticktext": texts}
@@ -112,6 +113,6 @@ def _numeric_axis(numbers: pl.Series) -> dict[str, Any]:
     return {
         "values": values,
         "tickvals": [below, *ticks],
-        "ticktext": [MISSING, *texts],
+        "ticktext": [_MISSING, *texts],
         "range": [below, high],
     }

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.charts.columns import as_axis, as_categories, as_numbers
+from dashboard.charts.columns import as_axis
+from dashboard.charts.marks import marks, marks_figure
 from dashboard.charts.theme import (
-    CONTINUOUS,
     DENSITY,
-    GREY,
-    OKABE_ITO,
+    HEIGHT,
+    LEGEND_HEIGHT,
     colour_bar,
     empty_figure,
     finish,
+    number_axis,
     plain,
 )
-from dashboard.formats import MISSING, count, short_id
+from dashboard.formats import count
 
 MAX_POINTS = 20_000
 MAX_CATEGORIES = 20
 CELLS = (60, 40)
-
-_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 
 
 def scatter_figure(
@@ -77,10 +75,12 @@ def scatter_figure(
         kept = _thinned(xs, ys)
         drawn = f"{len(kept):,} of " if len(kept) < rows.height else ""
         title = f"{title}: {drawn}{count(rows.height, 'run')}"
-        hover = _hover({x: ("x", xs), y: ("y", ys)})
-        figure = _points(_marks(rows, xs, ys, ids, names)[kept], hover, colour_by, rows)
+        rows = rows[kept]
+        colours = None if colour_by is None else rows[colour_by]
+        figure = marks_figure(marks(rows, xs[kept], ys[kept], ids, names), x, y, colours)
     note = f"{count(left_out, 'run')} without both values left out" if left_out else ""
-    finish(figure, title=title, x_title=x, y_title=y, note=note)
+    legend = LEGEND_HEIGHT if figure.layout.showlegend else 0
+    finish(figure, title=title, x_title=x, y_title=y, note=note, height=HEIGHT + legend)
     figure.update_xaxes(**_axis_kind(xs, log_x))
     return figure.update_yaxes(**_axis_kind(ys, log_y))
 
@@ -91,7 +91,7 @@ def _axis_kind(values: pl.Series, log: bool) -> dict[str, Any]:
         return {"type": "category", "categoryorder": "array", "categoryarray": order}
     if values.dtype.is_temporal():
         return {"type": "date"}
-    return {"type": "log" if log else "linear"}
+    return number_axis(values.to_numpy(), log)
 
 
 def _thinned(xs: pl.Series, ys: pl.Series) -> list[int]:
@@ -102,99 +102,6 @@ def _thinned(xs: pl.Series, ys: pl.Series) -> list[int]:
     for values in (xs.to_physical(), ys.to_physical()):
         kept |= {values.arg_min() or 0, values.arg_max() or 0}
     return sorted(kept)
-
-
-def _marks(rows: pl.DataFrame, xs: pl.Series, ys: pl.Series, ids: str, names: str | None) -> pl.DataFrame:
-    """Return the marks as Plotly gets them: x, y, id and the name shown on hover."""
-    run_ids = rows[ids].cast(pl.String)
-    texts = run_ids.to_list() if names is None else rows[names].cast(pl.String).fill_null("").to_list()
-    labels = [
-        plain(short_id(run_id) if names is None else f"{text} · {short_id(run_id)}", 40)
-        for run_id, text in zip(run_ids, texts, strict=True)
-    ]
-    columns = {"x": _drawable(xs), "y": _drawable(ys), "id": run_ids, "label": pl.Series(labels)}
-    return pl.DataFrame(columns).with_row_index("row")
-
-
-def _drawable(values: pl.Series) -> pl.Series:
-    if isinstance(values.dtype, pl.Enum):
-        return values.cast(pl.String).replace({label: plain(label) for label in values.dtype.categories})
-    return values.dt.strftime("%Y-%m-%dT%H:%M:%S") if values.dtype.is_temporal() else values
-
-
-def _hover(axes: dict[str, tuple[str, pl.Series]]) -> str:
-    lines = [
-        f"{plain(name)}: %{{{axis}{':.12~g' if values.dtype.is_numeric() else ''}}}"
-        for name, (axis, values) in axes.items()
-    ]
-    return "<br>".join(["<b>%{customdata[1]}</b>", *lines])
-
-
-def _points(marks: pl.DataFrame, hover: str, colour_by: str | None, rows: pl.DataFrame) -> go.Figure:
-    figure = go.Figure()
-    look = {"size": 7 if marks.height < 2_000 else 4, "opacity": 0.75}
-    colours = None if colour_by is None else rows[colour_by].gather(marks["row"])
-    for group in (
-        [_Group("", marks["row"].is_not_null())] if colours is None else _groups(colours, colour_by or "")
-    ):
-        shown = marks.filter(group.members)
-        figure.add_trace(
-            go.Scattergl(
-                x=_plotly(shown["x"]),
-                y=_plotly(shown["y"]),
-                customdata=[list(pair) for pair in shown.select("id", "label").iter_rows()],
-                mode="markers",
-                name=plain(group.name, 32),
-                marker={**look, **group.marker},
-                hovertemplate=f"{hover}{group.hover}<extra></extra>",
-            )
-        )
-    legend = {"title": {"text": plain(colour_by or "")}, "orientation": "h", "y": -0.2, "yanchor": "top"}
-    return figure.update_layout(showlegend=len(figure.data) > 1, legend={**legend, "maxheight": 84})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Group:
-    """The marks of one trace: which, how they look, what hover says of their colour."""
-
-    name: str
-    members: pl.Series
-    marker: dict[str, Any] = field(default_factory=lambda: {"color": OKABE_ITO[0]})
-    hover: str = ""
-
-
-def _groups(column: pl.Series, name: str) -> list[_Group]:
-    """Split marks by colour: numbers on one scale with a bar, categories by colour and symbol."""
-    hover = f"<br>{plain(name)}: "
-    numbers = as_numbers(column)
-    if numbers is not None:
-        known = numbers.is_not_null()
-        scale = {"colorscale": CONTINUOUS, "showscale": True, "colorbar": colour_bar(name)}
-        groups = [
-            _Group(
-                name,
-                known,
-                {"color": numbers.filter(known).to_numpy(), **scale},
-                f"{hover}%{{marker.color:.12~g}}",
-            ),
-            _Group(f"{name} {MISSING}", ~known, {"color": GREY}, f"{hover}{MISSING}"),
-        ]
-        return [group for group in groups if group.members.any()]
-    categories = as_categories(column, len(OKABE_ITO) + 2)
-    groups = []
-    for code, label in enumerate(categories.labels):
-        coloured = code < len(OKABE_ITO)
-        look = (
-            {"color": OKABE_ITO[code], "symbol": _SYMBOLS[code]}
-            if coloured
-            else {"color": GREY, "symbol": "circle-open"}
-        )
-        groups.append(_Group(label, categories.codes == code, look, f"{hover}{plain(label)}"))
-    return groups
-
-
-def _plotly(values: pl.Series) -> Any:
-    return values.to_numpy() if values.dtype.is_numeric() else values.to_list()
 
 
 def _density(xs: np.ndarray[Any, Any], ys: np.ndarray[Any, Any], log_x: bool, log_y: bool) -> go.Figure:

@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 
 from dashboard.formats import shortened
@@ -31,6 +33,7 @@ DENSITY = (
 )
 
 HEIGHT = 380
+LEGEND_HEIGHT = 84
 NAME_LENGTH = 48
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "#": "&#35;", "$": "&#36;", "%": "&#37;"})
@@ -114,9 +117,16 @@ def finish(
         Pixels kept free right of the plot, for direct labels.
     """
     title_lines, note_lines = _lines(title, _TITLE_WIDTH), _lines(note, _NOTE_WIDTH)
-    axis = {"gridcolor": GRID, "zerolinecolor": GRID, "showgrid": True, "automargin": True}
-    figure.update_xaxes(title_text=plain(x_title), title_standoff=8, zeroline=False, **axis)
-    figure.update_yaxes(title_text=plain(y_title), title_standoff=8, **axis)
+    axis = {
+        "gridcolor": GRID,
+        "zerolinecolor": GRID,
+        "showgrid": True,
+        "automargin": True,
+        "title_standoff": 8,
+    }
+    figure.update_xaxes(title_text=plain(x_title), zeroline=False, **axis)
+    figure.update_yaxes(title_text=plain(y_title), **axis)
+    top = 18 + 20 * len(title_lines) + (10 + 16 * len(note_lines) if note else 0)
     return figure.update_layout(
         title={
             "text": "<br>".join(title_lines),
@@ -126,17 +136,12 @@ def finish(
             "y": 1,
             "yref": "container",
             "yanchor": "top",
-            "pad": {"t": 6},
+            # plotly.js 4.1 puts a title of several lines a line too high.
+            "pad": {"t": 6 if len(title_lines) == 1 else 20},
             "font": {"size": 15},
         },
         height=height,
-        margin={
-            "t": 18 + 20 * len(title_lines) + 16 * len(note_lines),
-            "r": right,
-            "b": 44,
-            "l": 8,
-            "pad": 2,
-        },
+        margin={"t": top, "r": right, "b": 44, "l": 8, "pad": 2},
         paper_bgcolor=TRANSPARENT,
         plot_bgcolor=TRANSPARENT,
         hovermode="closest",
@@ -144,6 +149,21 @@ def finish(
         modebar={"bgcolor": TRANSPARENT},
         font={"size": 12},
     )
+
+
+def number_axis(values: npt.ArrayLike, log: bool = False) -> dict[str, object]:
+    """Return the settings of a numeric axis: 0.00001 and 15,000 in full, not Plotly's "10µ" and "15k"."""
+    if log:
+        return {"type": "log", "exponentformat": "power"}
+    size = float(np.nanmax(np.abs(np.asarray(values, dtype=np.float64)), initial=0.0))
+    written_out = size == 0 or 1e-5 <= size < 1e9
+    return {"type": "linear", "exponentformat": "none" if written_out else "e", "separatethousands": True}
+
+
+def legend_below(title: str = "") -> dict[str, object]:
+    """Return a legend under the plot, which scrolls when it is long; the figure needs LEGEND_HEIGHT more."""
+    place = {"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top", "maxheight": LEGEND_HEIGHT}
+    return {**place, "title": {"text": plain(title), "side": "top"}}
 
 
 def colour_bar(title: str) -> dict[str, object]:

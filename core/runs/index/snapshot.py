@@ -85,6 +85,32 @@ class Snapshot:
             found |= segment.keys(table).keys()
         return tuple(sorted(found))
 
+    def keys_in(self, table: str, experiment_ids: Sequence[str]) -> tuple[tuple[str, int], ...]:
+        """Return the keys that living runs of these experiments have, with their number, most frequent first."""
+        chosen = [at for at, one in enumerate(self._experiment_numbers[0]) if one in set(experiment_ids)]
+        counts = ((key, int(per[chosen].sum())) for key, per in self._coverage[table].items())
+        return tuple(sorted(((key, n) for key, n in counts if n), key=lambda pair: (-pair[1], pair[0])))
+
+    @cached_property
+    def _experiment_numbers(self) -> tuple[list[str], npt.NDArray[np.int64]]:
+        ids = self.frame["experiment_id"].unique().sort()
+        numbers = self.frame["experiment_id"].cast(pl.Enum(ids)).to_physical().cast(pl.Int64)
+        return ids.to_list(), numbers.to_numpy()
+
+    @cached_property
+    def _coverage(self) -> dict[str, dict[str, npt.NDArray[np.int64]]]:
+        """How many runs of each experiment have each key."""
+        ids, numbers = self._experiment_numbers
+        found: dict[str, dict[str, npt.NDArray[np.int64]]] = {}
+        for table in KEYED_TABLES:
+            found[table] = {}
+            for key in self.keys(table):
+                total = np.zeros(len(ids), dtype=np.int64)
+                for place, live, _ in self._parts(table, key):
+                    total += np.bincount(numbers[place[live]], minlength=len(ids))
+                found[table][key] = total
+        return found
+
     def column(self, table: str, key: str) -> pl.Series:
         """Return one metric, param or tag of all runs: shape (runs,), null where a run has it not.
 

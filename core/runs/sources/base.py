@@ -12,7 +12,14 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from core.runs.types import Experiment, LoggedModel, MetricHistory, SourceInfo, SyncProgress
+from core.runs.types import (
+    Experiment,
+    LoggedModel,
+    MetricHistory,
+    RegisteredVersion,
+    SourceInfo,
+    SyncProgress,
+)
 
 RUNS_SCHEMA: dict[str, Any] = {
     "run_id": pl.String,
@@ -199,6 +206,10 @@ class RunSource(Protocol):
 
     def logged_models(self, run_id: str) -> tuple[LoggedModel, ...]:
         """Return the models of MLflow 3 that this run logged."""
+        ...
+
+    def registered_versions(self, run_id: str) -> tuple[RegisteredVersion, ...]:
+        """Return the model versions that were registered from this run."""
         ...
 
     def rank_strings(self, values: Sequence[str]) -> Sequence[int] | None:

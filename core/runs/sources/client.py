@@ -27,7 +27,15 @@ from core.runs.sources.base import (
 )
 from core.runs.sources.file_store import FileStoreView
 from core.runs.sources.uris import StoreAddress, StoreKind, redact
-from core.runs.types import Dialect, Experiment, LoggedModel, MetricHistory, SourceInfo, SyncProgress
+from core.runs.types import (
+    Dialect,
+    Experiment,
+    LoggedModel,
+    MetricHistory,
+    RegisteredVersion,
+    SourceInfo,
+    SyncProgress,
+)
 
 T = TypeVar("T")
 
@@ -257,6 +265,13 @@ class ClientSource:
             found = LoggedModel(model.model_id, model.name, model.artifact_location)
             models.append((model.creation_timestamp, found))
         return tuple(model for _, model in sorted(models, key=lambda one: -one[0]))
+
+    def registered_versions(self, run_id: str) -> tuple[RegisteredVersion, ...]:
+        found = self._ask(self._client.search_model_versions, f"run_id = '{run_id}'")
+        versions = (
+            RegisteredVersion(one.name, int(one.version), one.current_stage or "None") for one in found
+        )
+        return tuple(sorted(versions, key=lambda one: (one.name, one.version)))
 
     def _ask(self, question: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Ask MLflow, and put a failure into a sentence."""

@@ -27,7 +27,14 @@ from core.runs.sources.base import (
     RunBatch,
 )
 from core.runs.sources.database import Database
-from core.runs.types import Experiment, LoggedModel, MetricHistory, SourceInfo, SyncProgress
+from core.runs.types import (
+    Experiment,
+    LoggedModel,
+    MetricHistory,
+    RegisteredVersion,
+    SourceInfo,
+    SyncProgress,
+)
 
 # SQLite types a result column by its first rows, so no column may begin with NULL: a missing number is
 # this value on its way, a missing text is '' beside a flag column.
@@ -326,6 +333,15 @@ class SqlSource:
             "order by m.creation_timestamp_ms desc"
         )
         return tuple(LoggedModel(*row) for row in rows.iter_rows())
+
+    def registered_versions(self, run_id: str) -> tuple[RegisteredVersion, ...]:
+        if "model_versions" not in self._columns:
+            return ()
+        rows = self._database.query(
+            "select name, version, coalesce(current_stage, 'None') stage from model_versions "
+            f"where run_id = {literal(run_id)} order by name, version"
+        )
+        return tuple(RegisteredVersion(name, int(number), stage) for name, number, stage in rows.iter_rows())
 
 
 def _nullable(column: str, missing: str) -> pl.Expr:

@@ -1,0 +1,32 @@
+"""The router: page set-up, navigation, freshness, and one place where errors become sentences."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import GreenroomError
+from dashboard import data
+from dashboard.widgets import freshness, states
+
+
+def main() -> None:
+    """Draw the chosen page."""
+    st.set_page_config(page_title="Greenroom", page_icon=":material/theater_comedy:", layout="wide")
+    pages = [
+        st.Page("views/overview.py", title="Overview", icon=":material/home:", default=True),
+        st.Page("views/runs.py", title="Runs", icon=":material/table_rows:"),
+        st.Page("views/run.py", title="Run", icon=":material/description:"),
+        st.Page("views/compare.py", title="Compare", icon=":material/compare_arrows:"),
+        st.Page("views/health.py", title="Health", icon=":material/monitor_heart:"),
+    ]
+    page = st.navigation(pages, position="top")
+    try:
+        workspace = data.workspace()
+        if freshness.ready(workspace, needed=page.title != "Health"):
+            page.run()
+        freshness.watch(workspace)
+    except GreenroomError as error:
+        states.failed(error)
+
+
+main()

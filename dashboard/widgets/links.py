@@ -1,0 +1,29 @@
+"""Links between pages, each with the choices that the other page needs in its URL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+RUN_PAGE = "views/run.py"
+RUNS_PAGE = "views/runs.py"
+COMPARE_PAGE = "views/compare.py"
+
+
+def open_run(run_id: str) -> None:
+    """Go to a run."""
+    st.switch_page(RUN_PAGE, query_params={"run": run_id})
+
+
+def open_comparison(run_ids: Sequence[str], baseline: str | None = None) -> None:
+    """Go to the comparison of runs."""
+    choices: dict[str, str | list[str]] = {"runs": ",".join(run_ids)}
+    if baseline:
+        choices["baseline"] = baseline
+    st.switch_page(COMPARE_PAGE, query_params=choices)
+
+
+def run_url(run_id: str) -> str:
+    """Return the address of a run, relative to any page."""
+    return f"run?run={run_id}"

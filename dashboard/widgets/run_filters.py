@@ -1,0 +1,201 @@
+"""The filters of the Runs page: experiments, MLflow's filter, order, and facets that write into the filter."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from core.errors import GreenroomError, NotFoundError
+from core.runs import filters
+from core.runs.explorer import RunExplorer, RunsRequest
+from core.runs.types import MetricView, RunView
+from dashboard.formats import status_label
+
+FILTER, ORDER, DESCENDING, EXPERIMENTS, VIEW = "q", "sort", "desc", "exp", "view"
+METRIC_VIEW, FACETS = "point", "facets"
+_STARTED = "attributes.start_time"
+_PERIODS = {"24 h": 1, "7 d": 7, "30 d": 30, "90 d": 90}
+_FACET_VALUES = 12
+_ATTRIBUTE_ORDERS = {
+    "attributes.start_time": "Started",
+    "attributes.end_time": "Ended",
+    "attributes.run_name": "Name",
+    "attributes.status": "Status",
+    "attributes.user_id": "User",
+}
+
+
+def toolbar(runs: RunExplorer) -> RunsRequest:
+    """Draw the bar of filters above the table and return what it asks for."""
+    known = runs.experiments()
+    names = [one.name for one in known if one.lifecycle_stage == "active"]
+    names += [one.name for one in known if one.lifecycle_stage != "active"]
+    _say_unknown(names)
+    columns = st.columns([3, 5, 3], vertical_alignment="bottom")
+    chosen = columns[0].multiselect(
+        "Experiments", names, key=EXPERIMENTS, bind="query-params", placeholder="All experiments"
+    )
+    text = columns[1].text_input(
+        "Filter",
+        key=FILTER,
+        bind="query-params",
+        type="search",
+        placeholder="metrics.rmse < 10 AND params.model = 'ridge'",
+        help="MLflow's filter syntax: metrics, params, tags, attributes, datasets, joined by AND.",
+    )
+    experiments = tuple(chosen) or None
+    with columns[2]:
+        order_by = _order(runs, experiments)
+    return RunsRequest(experiments, text or "", order_by, _view(), _metric_view())
+
+
+def _say_unknown(names: list[str]) -> None:
+    unknown = [name for name in st.query_params.get_all(EXPERIMENTS) if name not in names]
+    if unknown:
+        raise NotFoundError(
+            f"There is no experiment '{unknown[0]}', which the address of this page asks for. "
+            "It may have been renamed or removed: open Runs again from the menu."
+        )
+
+
+def _order(runs: RunExplorer, experiments: tuple[str, ...] | None) -> tuple[str, ...]:
+    options = list(_ATTRIBUTE_ORDERS)
+    for table in ("metrics", "params", "tags"):
+        options += [f"{table}.{filters.quote_key(key)}" for key, _ in runs.keys(table, experiments)]
+    left, right = st.columns([3, 1], vertical_alignment="bottom", wrap=False)
+    field = left.selectbox(
+        "Sort by",
+        options,
+        key=ORDER,
+        bind="query-params",
+        format_func=lambda option: _ATTRIBUTE_ORDERS.get(option, option.replace("`", "")),
+        help="Sorts all matching runs, not only those on this page. Missing values come last.",
+    )
+    descending = right.toggle("Desc", value=True, key=DESCENDING, bind="query-params")
+    return (f"{field} {'DESC' if descending else 'ASC'}",)
+
+
+def _view() -> RunView:
+    return RunView(st.session_state.get(VIEW) or RunView.ACTIVE)
+
+
+def _metric_view() -> MetricView:
+    return MetricView(st.session_state.get(METRIC_VIEW) or MetricView.LAST)
+
+
+def view_choices() -> None:
+    """Draw the choices of run view and metric point; they stand in the popover of columns."""
+    st.segmented_control(
+        "Runs",
+        [one.value for one in RunView],
+        default=RunView.ACTIVE.value,
+        required=True,
+        key=VIEW,
+        bind="query-params",
+        format_func=str.capitalize,
+    )
+    st.segmented_control(
+        "Metric value",
+        [one.value for one in MetricView],
+        default=MetricView.LAST.value,
+        required=True,
+        key=METRIC_VIEW,
+        bind="query-params",
+        format_func=str.capitalize,
+        help="Which point of a metric's history is shown and sorted by. Filters compare the last.",
+    )
+
+
+def facets(runs: RunExplorer, request: RunsRequest) -> None:
+    """Draw facets in the sidebar: how often each value occurs among the matches; a click filters by it."""
+    options = [
+        f"{table}.{key}" for table in ("tags", "params") for key, _ in runs.keys(table, request.experiments)
+    ]
+    default = [one for one in options if one.startswith("tags.") and not one.startswith("tags.mlflow.")][:2]
+    with st.sidebar:
+        st.subheader("Narrow down")
+        _facet(runs, request, "attribute", "status", "Status")
+        _facet(runs, request, "attribute", "user_id", "User")
+        _period()
+        chosen = st.session_state.get(FACETS, default)
+        for field in chosen:
+            table, _, key = field.partition(".")
+            _facet(runs, request, "tag" if table == "tags" else "parameter", key, field)
+        st.multiselect(
+            "More facets",
+            options,
+            default=default,
+            key=FACETS,
+            bind="query-params",
+            placeholder="Tag or param",
+        )
+
+
+def _facet(runs: RunExplorer, request: RunsRequest, kind: str, key: str, label: str) -> None:
+    prefix = {"attribute": "attributes", "tag": "tags", "parameter": "params"}[kind]
+    field = f"{prefix}.{key if kind == 'attribute' else filters.quote_key(key)}"
+    clauses = filters.split_clauses(request.filter)
+    others = " AND ".join(one for one in clauses if not one.startswith(f"{field} = "))
+    try:
+        matches = runs.find(RunsRequest(request.experiments, others, (), request.view))
+    except GreenroomError:
+        return  # the filter itself is wrong, which the page says above the table
+    found = runs.facet(matches, kind, key, _FACET_VALUES)
+    if not found.values:
+        return
+    written = {value: clause for value, _ in found.values if (clause := filters.equals(field, value))}
+    counts = dict(found.values)
+    widget = f"facet:{field}"
+    st.session_state[widget] = next((value for value, one in written.items() if one in clauses), None)
+    more = f" · {found.distinct - len(counts):,} more values" if found.distinct > len(counts) else ""
+    st.pills(
+        label.replace("_", r"\_") + more,
+        list(written),
+        key=widget,
+        format_func=lambda value: f"{_value_label(key, value)} · {counts[value]:,}",
+        on_change=_write,
+        args=(widget, field, written),
+    )
+
+
+def _value_label(key: str, value: str) -> str:
+    if key == "status":
+        return status_label(value)
+    text = value if len(value) <= 24 else value[:23] + "…"
+    return text or "(empty)"
+
+
+def _write(widget: str, field: str, written: dict[str, str]) -> None:
+    """Put the clicked value into the filter, or take it out."""
+    clauses = [
+        one
+        for one in filters.split_clauses(st.session_state.get(FILTER) or "")
+        if not one.startswith(f"{field} = ")
+    ]
+    value = st.session_state.get(widget)
+    if value is not None:
+        clauses.append(written[value])
+    st.session_state[FILTER] = " AND ".join(clauses)
+
+
+def _period() -> None:
+    st.session_state.setdefault("facet:period", None)
+    if not any(
+        one.startswith(f"{_STARTED} >= ") for one in filters.split_clauses(st.session_state.get(FILTER) or "")
+    ):
+        st.session_state["facet:period"] = None
+    st.pills("Started within", list(_PERIODS), key="facet:period", on_change=_write_period)
+
+
+def _write_period() -> None:
+    clauses = [
+        one
+        for one in filters.split_clauses(st.session_state.get(FILTER) or "")
+        if not one.startswith(f"{_STARTED} >= ")
+    ]
+    chosen = st.session_state.get("facet:period")
+    if chosen:
+        since = int((time.time() - _PERIODS[chosen] * 86400) * 1000)
+        clauses.append(f"{_STARTED} >= {since}")
+    st.session_state[FILTER] = " AND ".join(clauses)
