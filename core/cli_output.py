@@ -270,4 +270,4 @@ def demo_sentence(report: Any) -> str:
     """Say what the demo build did."""
     if report.already_there:
         return "The demo workspace is already there."
-    return f"Trained {report.runs} runs in {report.experiments} experiments in {report.seconds:.0f} s."
+    return f"Trained {report.runs} runs in {len(report.experiments)} experiments in {report.seconds:.0f} s."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from core.errors import GreenroomError
@@ -11,7 +13,9 @@ from dashboard.widgets import freshness, states
 
 def main() -> None:
     """Draw the chosen page."""
-    st.set_page_config(page_title="Greenroom", page_icon=":material/theater_comedy:", layout="wide")
+    st.set_page_config(
+        page_title="Greenroom", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide"
+    )
     pages = [
         st.Page("views/overview.py", title="Overview", icon=":material/home:", default=True),
         st.Page("views/runs.py", title="Runs", icon=":material/table_rows:"),

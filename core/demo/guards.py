@@ -33,14 +33,18 @@ def only_builder(artifact_root: Path) -> Iterator[None]:
     GreenroomError
         If one is running.
     """
+    lock = FileLock(artifact_root / ".greenroom-demo.lock", timeout=0)
     # Without the lock a second build would take the first one for killed and delete its runs.
     try:
-        with FileLock(artifact_root / ".greenroom-demo.lock", timeout=0):
-            yield
+        lock.acquire()
     except Timeout as error:
         raise GreenroomError(
             f"Another process is building the demo in {artifact_root}. Wait until it is done, then run again."
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

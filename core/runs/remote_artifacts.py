@@ -183,6 +183,8 @@ def _reason(error: BaseException) -> str:
             return f"access was refused ({code}). Check the credentials that MLflow uses for it."
         if code in ("404", "NoSuchKey", "NoSuchBucket", "RESOURCE_DOES_NOT_EXIST"):
             return f"it is not there ({code}). Was it deleted or moved?"
+        if code == "INVALID_PARAMETER_VALUE":
+            return f"MLflow refused a name in it ({code}); it takes none with a #. Rename the artifact."
         if code and code != "INTERNAL_ERROR":
             return f"it answered with the error {code}. Try again, then ask who runs it."
         if isinstance(each, (ConnectionError, TimeoutError)) or "Connect" in type(each).__name__:

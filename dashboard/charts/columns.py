@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from dashboard.charts.thinning import LARGEST_DRAWN
 from dashboard.formats import MISSING, shortened
 
 LABEL_LENGTH = 28
@@ -41,7 +41,7 @@ def as_numbers(column: pl.Series) -> pl.Series | None:
     numbers = column.cast(pl.Float64, strict=False)
     if numbers.null_count() > column.null_count() or (column.dtype == pl.String and column.is_null().all()):
         return None
-    usable = numbers.is_finite() & (numbers.abs() < sys.float_info.max)
+    usable = numbers.is_finite() & (numbers.abs() <= LARGEST_DRAWN)
     return numbers.set(~usable, None)
 
 

@@ -29,8 +29,9 @@ def distribution_chart(frame: pl.DataFrame, metric: str, group: str) -> alt.Laye
     """Draw a metric's spread within each group of runs; under 20 kB whatever the number of runs.
 
     Groups of five runs and more are a box of the middle half with a line from the 5th to the 95th
-    percentile and dots at the extremes; smaller groups show each run. The twenty largest groups are drawn,
-    the rest as one group "other"; with more than ten groups the chart is twice as high. Runs without a group are "–". Quantiles interpolate linearly.
+    percentile and dots at the extremes; smaller groups show each run. At most twenty groups are drawn, the
+    smallest of more together as "other"; runs without a group are "–". With more than ten groups the chart
+    is twice as high. Quantiles interpolate linearly.
 
     Parameters
     ----------

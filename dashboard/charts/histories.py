@@ -11,15 +11,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from dashboard.charts.line_ends import LABEL_WIDTH, LineEnd, label_ends
-from dashboard.charts.theme import (
-    HEIGHT,
-    LEGEND_HEIGHT,
-    empty_figure,
-    finish,
-    legend_below,
-    number_axis,
-    plain,
-)
+from dashboard.charts.theme import empty_figure, finish, number_axis, plain
 from dashboard.charts.thinning import extremes, finite
 from dashboard.formats import count
 
@@ -96,14 +88,13 @@ def history_figure(
         x_title=x_title,
         y_title=f"{y_title} (log)" if log_y else y_title,
         note=_note(series, drawn, limit, log_y),
-        height=HEIGHT + (0 if labelled else LEGEND_HEIGHT),
         right=LABEL_WIDTH if labelled else 12,
+        legend=None if labelled else "",
     )
     low, high = _y_range(figure, log_y)
     figure.update_yaxes(**number_axis([low, high], log_y), range=[low, high])
     if x != "time":
         figure.update_xaxes(**number_axis([]))
-    figure.update_layout(showlegend=not labelled, legend=legend_below())
     if labelled:
         label_ends(figure, [_end(one, log_y) for one in drawn], low, high)
     return figure
@@ -201,8 +192,7 @@ def _y_range(figure: go.Figure, log_y: bool) -> tuple[float, float]:
     if log_y:
         values = np.log10(values)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    # Halves, because the whole span of two huge numbers can overflow.
-    pad = (high / 2 - low / 2) * 0.1 or abs(high) * 0.05 or 1.0
+    pad = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
     return low - pad, high + pad
 
 

@@ -52,14 +52,11 @@ def importance_chart(
         }
         for label, row in zip(labels, shown, strict=True)
     ]
+    # Room for the number beside the longest bar.
+    scale = alt.Scale(domain=[0, 1.15 * shown[0].importance or 1])
     base = alt.Chart(pl.DataFrame(values)).encode(
         y=alt.Y(field="param", type="nominal", sort=None, title=None, axis=LABEL_AXIS),
-        x=alt.X(
-            field="importance",
-            type="quantitative",
-            title="Importance (share)",
-            scale=alt.Scale(domain=[0, 1.15 * shown[0].importance or 1]),
-        ),
+        x=alt.X(field="importance", type="quantitative", title="Importance (share)", scale=scale),
         tooltip=[
             alt.Tooltip(field="param", type="nominal", title="param"),
             alt.Tooltip(field="importance", type="quantitative", format=".6~g", title="importance"),

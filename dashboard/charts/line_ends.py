@@ -31,8 +31,7 @@ def label_ends(figure: go.Figure, ends: Sequence[LineEnd], low: float, high: flo
     """
     height = float(figure.layout.height - figure.layout.margin.t - figure.layout.margin.b)
     ordered = sorted(ends, key=lambda end: end.y)
-    # Halves, because the whole span of two huge numbers can overflow.
-    heights = [(end.y / 2 - low / 2) / (high / 2 - low / 2) * height for end in ordered]
+    heights = [(end.y - low) / (high - low) * height for end in ordered]
     for end, own, place in zip(ordered, heights, spread(heights, height), strict=True):
         figure.add_annotation(
             x=1,

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.charts.columns import as_categories, as_numbers
-from dashboard.charts.theme import CONTINUOUS, GREY, OKABE_ITO, colour_bar, legend_below, plain
+from dashboard.charts.theme import CONTINUOUS, GREY, OKABE_ITO, colour_bar, plain
 from dashboard.formats import MISSING, short_id
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
@@ -45,10 +45,7 @@ def marks_figure(drawn: pl.DataFrame, x: str, y: str, colours: pl.Series | None)
                 hovertemplate=f"{hover}{group.hover}<extra></extra>",
             )
         )
-    named = any(trace.name for trace in figure.data)
-    return figure.update_layout(
-        showlegend=named, legend=legend_below("" if colours is None else colours.name)
-    )
+    return figure
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -49,7 +49,8 @@ def parallel_coordinates_figure(frame: pl.DataFrame, columns: Sequence[str], met
         return empty_figure(title, f"No run has a value of {metric} and a param to show.")
     order = values.filter(known).arg_sort()
     kept = order.gather(np.unique(np.linspace(0, len(order) - 1, min(len(order), MAX_LINES)).astype(int)))
-    rows = frame.filter(known)[kept]
+    # Drawn in the order of the metric, the highest would hide the others.
+    rows = frame.filter(known)[kept].sample(fraction=1, shuffle=True, seed=0)
     *dimensions, last = [_dimension(rows[column], column) for column in (*axes, metric)]
     # The last axis explains the colours: no colour bar.
     line = {"color": last["values"], "colorscale": CONTINUOUS, "showscale": False}
@@ -57,7 +58,7 @@ def parallel_coordinates_figure(frame: pl.DataFrame, columns: Sequence[str], met
         go.Parcoords(
             dimensions=[*dimensions, last],
             line=line,
-            labelangle=-30,
+            labelangle=30,
             labelside="top",
             unselected={"line": {"opacity": 0.06}},
         )
@@ -98,13 +99,13 @@ def _numeric_axis(numbers: pl.Series) -> dict[str, Any]:
     known = values[~missing]
     if not len(known):
         return {"values": np.zeros(len(values)), "tickvals": [0], "ticktext": [_MISSING]}
-    log = known.min() > 0 and known.max() / known.min() >= 10**_DECADES_FOR_LOG
+    log = known.min() > 0 and np.log10(known.max()) - np.log10(known.min()) >= _DECADES_FOR_LOG
     if log:
         values, known = np.log10(values), np.log10(known)
     low, high = float(known.min()), float(known.max())
     ticks = np.unique(known)
     if len(ticks) > _TICKS:
-        ticks = np.linspace(low, high, _TICKS)
+        ticks = _round_ticks(low, high, log)
     texts = [number(float(10**tick if log else tick)) for tick in ticks]
     if not missing.any():
         return {"values": values, "tickvals": ticks, "ticktext": texts}
@@ -116,3 +117,12 @@ def _numeric_axis(numbers: pl.Series) -> dict[str, Any]:
         "ticktext": [_MISSING, *texts],
         "range": [below, high],
     }
+
+
+def _round_ticks(low: float, high: float, log: bool) -> npt.NDArray[np.float64]:
+    """Return round numbers between two: decades on a logarithmic axis, else steps of 1, 2 or 5."""
+    step = (high - low) / _TICKS
+    power = 10.0 ** np.floor(np.log10(step))
+    sizes = (power * factor for factor in (1, 2, 5, 10))
+    step = max(1.0, np.ceil(step)) if log else next(size for size in sizes if size >= step)
+    return np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step

@@ -10,16 +10,7 @@ import polars as pl
 
 from dashboard.charts.columns import as_axis
 from dashboard.charts.marks import marks, marks_figure
-from dashboard.charts.theme import (
-    DENSITY,
-    HEIGHT,
-    LEGEND_HEIGHT,
-    colour_bar,
-    empty_figure,
-    finish,
-    number_axis,
-    plain,
-)
+from dashboard.charts.theme import DENSITY, colour_bar, empty_figure, finish, number_axis, plain
 from dashboard.formats import count
 
 MAX_POINTS = 20_000
@@ -79,8 +70,8 @@ def scatter_figure(
         colours = None if colour_by is None else rows[colour_by]
         figure = marks_figure(marks(rows, xs[kept], ys[kept], ids, names), x, y, colours)
     note = f"{count(left_out, 'run')} without both values left out" if left_out else ""
-    legend = LEGEND_HEIGHT if figure.layout.showlegend else 0
-    finish(figure, title=title, x_title=x, y_title=y, note=note, height=HEIGHT + legend)
+    legend = colour_by if any(trace.name for trace in figure.data) else None
+    finish(figure, title=title, x_title=x, y_title=y, note=note, legend=legend)
     figure.update_xaxes(**_axis_kind(xs, log_x))
     return figure.update_yaxes(**_axis_kind(ys, log_y))
 

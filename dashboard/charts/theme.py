@@ -104,6 +104,7 @@ def finish(
     note: str = "",
     height: int = HEIGHT,
     right: int = 12,
+    legend: str | None = None,
 ) -> go.Figure:
     """Give a figure its title, axes and quiet looks, and return it.
 
@@ -115,6 +116,9 @@ def finish(
         Pixels; the same whatever the data, so that pages do not jump.
     right : int
         Pixels kept free right of the plot, for direct labels.
+    legend : str, optional
+        Title, possibly empty, of a legend under the plot; it adds `LEGEND_HEIGHT`, in which it scrolls.
+        Without it there is no legend.
     """
     title_lines, note_lines = _lines(title, _TITLE_WIDTH), _lines(note, _NOTE_WIDTH)
     axis = {
@@ -126,6 +130,7 @@ def finish(
     }
     figure.update_xaxes(title_text=plain(x_title), zeroline=False, **axis)
     figure.update_yaxes(title_text=plain(y_title), **axis)
+    below = 0 if legend is None else LEGEND_HEIGHT
     top = 18 + 20 * len(title_lines) + (10 + 16 * len(note_lines) if note else 0)
     return figure.update_layout(
         title={
@@ -140,8 +145,18 @@ def finish(
             "pad": {"t": 6 if len(title_lines) == 1 else 20},
             "font": {"size": 15},
         },
-        height=height,
-        margin={"t": top, "r": right, "b": 44, "l": 8, "pad": 2},
+        height=height + below,
+        margin={"t": top, "r": right, "b": 44 + below, "l": 8, "pad": 2},
+        showlegend=legend is not None,
+        legend={
+            "orientation": "h",
+            "title": {"text": plain(legend or ""), "side": "top"},
+            "x": 0,
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "maxheight": LEGEND_HEIGHT,
+        },
         paper_bgcolor=TRANSPARENT,
         plot_bgcolor=TRANSPARENT,
         hovermode="closest",
@@ -158,12 +173,6 @@ def number_axis(values: npt.ArrayLike, log: bool = False) -> dict[str, object]:
     size = float(np.nanmax(np.abs(np.asarray(values, dtype=np.float64)), initial=0.0))
     written_out = size == 0 or 1e-5 <= size < 1e9
     return {"type": "linear", "exponentformat": "none" if written_out else "e", "separatethousands": True}
-
-
-def legend_below(title: str = "") -> dict[str, object]:
-    """Return a legend under the plot, which scrolls when it is long; the figure needs LEGEND_HEIGHT more."""
-    place = {"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top", "maxheight": LEGEND_HEIGHT}
-    return {**place, "title": {"text": plain(title), "side": "top"}}
 
 
 def colour_bar(title: str) -> dict[str, object]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-import sys
 
 import numpy as np
 import numpy.typing as npt
 
+# SQL stores write infinity as ±1.797e308; the span of an axis that reaches this far would overflow.
+LARGEST_DRAWN = 1e300
+
 
 def finite(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return values as floats with infinities, written as ±1.797e308 by SQL stores, turned into NaN."""
+    """Return values as floats, with NaN for infinities and for what is as good as infinite."""
     array = np.array(values, dtype=np.float64)
-    array[np.abs(array) >= sys.float_info.max] = np.nan
+    array[np.abs(array) > LARGEST_DRAWN] = np.nan
     return array
 
 

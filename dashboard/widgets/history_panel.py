@@ -26,6 +26,7 @@ Axis = Literal["step", "time", "relative"]
 _POINTS_A_CHART = 20_000
 _POINTS_A_LINE = 2_000
 _TABLE_ROWS = 2_000
+_METRICS_TRIED = 12
 _LARGEST = 1.7976931348623157e308
 
 
@@ -35,7 +36,8 @@ def draw(runs: Sequence[Run], metrics: Sequence[str], key: str) -> None:
         states.empty("These runs logged no metrics.")
         return
     columns = st.columns([3, 3, 3, 3], vertical_alignment="bottom")
-    metric = columns[0].selectbox("Metric", metrics, key=f"{key}_metric", bind="query-params")
+    first = _first_with_history(runs[0], metrics)
+    metric = columns[0].selectbox("Metric", metrics, index=first, key=f"{key}_metric", bind="query-params")
     axis = columns[1].segmented_control(
         "X axis",
         ["step", "time", "relative"],
@@ -85,6 +87,18 @@ def draw(runs: Sequence[Run], metrics: Sequence[str], key: str) -> None:
     _table(runs, histories, key)
 
 
+def _first_with_history(run: Run, metrics: Sequence[str]) -> int:
+    """Return the place of the first metric that is a curve rather than a point."""
+    for at, metric in enumerate(metrics[:_METRICS_TRIED]):
+        try:
+            found = data.histories((run.run_id,), metric)
+        except GreenroomError:
+            return 0
+        if found and len(found[0]) > 1:
+            return at
+    return 0
+
+
 def _infinite(history: MetricHistory) -> MetricHistory:
     """Give back the infinity that MLflow's databases keep as the largest float."""
     values = np.where(np.abs(history.values) >= _LARGEST, np.sign(history.values) * np.inf, history.values)
@@ -96,7 +110,8 @@ def _x(history: MetricHistory, axis: Axis) -> npt.NDArray[np.generic]:
         return history.steps
     if axis == "time":
         return history.times
-    return (history.times - history.times.min()) / np.timedelta64(1, "s")
+    seconds: npt.NDArray[np.float64] = (history.times - history.times.min()) / np.timedelta64(1, "s")
+    return seconds
 
 
 def _lines(

@@ -17,6 +17,7 @@ METRIC_VIEW, FACETS = "point", "facets"
 _STARTED = "attributes.start_time"
 _PERIODS = {"24 h": 1, "7 d": 7, "30 d": 30, "90 d": 90}
 _FACET_VALUES = 12
+_TAGS_TRIED = 6
 _ATTRIBUTE_ORDERS = {
     "attributes.start_time": "Started",
     "attributes.end_time": "Ended",
@@ -112,7 +113,7 @@ def facets(runs: RunExplorer, request: RunsRequest) -> None:
     options = [
         f"{table}.{key}" for table in ("tags", "params") for key, _ in runs.keys(table, request.experiments)
     ]
-    default = [one for one in options if one.startswith("tags.") and not one.startswith("tags.mlflow.")][:2]
+    default = [f"tags.{key}" for key in _telling_tags(runs, request)]
     with st.sidebar:
         st.subheader("Narrow down")
         _facet(runs, request, "attribute", "status", "Status")
@@ -130,6 +131,18 @@ def facets(runs: RunExplorer, request: RunsRequest) -> None:
             bind="query-params",
             placeholder="Tag or param",
         )
+
+
+def _telling_tags(runs: RunExplorer, request: RunsRequest) -> list[str]:
+    """Return two tags of few and short values, which are worth a facet without being asked for."""
+    tags = [key for key, _ in runs.keys("tags", request.experiments) if not key.startswith("mlflow.")]
+    everything = runs.find(RunsRequest(request.experiments, view=request.view))
+    found = []
+    for key in tags[:_TAGS_TRIED]:
+        facet = runs.facet(everything, "tag", key, _FACET_VALUES)
+        if 2 <= facet.distinct <= _FACET_VALUES and all(len(value) <= 24 for value, _ in facet.values):
+            found.append(key)
+    return found[:2]
 
 
 def _facet(runs: RunExplorer, request: RunsRequest, kind: str, key: str, label: str) -> None:

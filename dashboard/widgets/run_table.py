@@ -87,6 +87,7 @@ def draw(
         on_select=lambda: _on_select(key, ids),
         selection_mode="multi-row",
         selection_default={"selection": {"rows": rows, "columns": [], "cells": []}},
+        placeholder="–",
         alt="Runs that match the filter",
     )
 
@@ -176,7 +177,7 @@ def _config(columns: Sequence[str], deltas: bool, shown: pl.DataFrame) -> dict[s
         "Run": st.column_config.LinkColumn(
             display_text=r"run=(.{8})", width="small", help="Opens the run in a new tab."
         ),
-        "Started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width="small"),
+        "Started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=130),
         "Status": st.column_config.TextColumn(width="small"),
         "Duration": st.column_config.TextColumn(width="small", alignment="right"),
         "User": st.column_config.TextColumn(width="small"),
