@@ -187,9 +187,10 @@ def _reason(error: BaseException) -> str:
             return f"MLflow refused a name in it ({code}); it takes none with a #. Rename the artifact."
         if code and code != "INTERNAL_ERROR":
             return f"it answered with the error {code}. Try again, then ask who runs it."
-        if isinstance(each, (ConnectionError, TimeoutError)) or "Connect" in type(each).__name__:
+        name = type(each).__name__
+        if isinstance(each, (ConnectionError, TimeoutError)) or "Connect" in name or "Timeout" in name:
             return "it cannot be reached. Check that it runs and that this machine may reach it."
-        if "Credentials" in type(each).__name__:
+        if "Credentials" in name:
             return "no credentials for it were found. Set those that MLflow uses for it."
     return f"it failed ({type(error).__name__}). The log has the details."
 

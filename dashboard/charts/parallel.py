@@ -125,4 +125,5 @@ def _round_ticks(low: float, high: float, log: bool) -> npt.NDArray[np.float64]:
     power = 10.0 ** np.floor(np.log10(step))
     sizes = (power * factor for factor in (1, 2, 5, 10))
     step = max(1.0, np.ceil(step)) if log else next(size for size in sizes if size >= step)
-    return np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+    ticks: npt.NDArray[np.float64] = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+    return ticks

@@ -1,0 +1,123 @@
+"""A dashboard in a real browser: Chromium over `greenroom up`, on stores written by MLflow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow.data
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests import servers, stores
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A served dashboard and the store it shows."""
+
+    url: str
+    tracking_uri: str
+    experiment: str
+    run_ids: list[str]
+
+
+def _fill(client: MlflowClient, folder: Path, runs: int = 130) -> tuple[str, list[str]]:
+    """Log an experiment that has a bit of everything: seeds, parents, curves, artifacts, awkward names."""
+    experiment = client.create_experiment("预测 <b>shops</b>", artifact_location=str(folder / "artifacts"))
+    data = mlflow.data.from_numpy(np.arange(20), name="sales")._to_mlflow_entity()
+    ids = []
+    for number in range(runs):
+        run = client.create_run(experiment, start_time=1_700_000_000_000 + 60_000 * number, run_name=f"run {number:03d}")
+        run_id = run.info.run_id
+        ids.append(run_id)
+        points = [Metric("loss", 1 / (1 + step) + number / 1000, 1_700_000_000_000 + step, step) for step in range(30)]
+        score = [Metric("score", (number * 37 % 101) / 100, 1_700_000_000_100, 0)]
+        params = [Param("model", "ridge" if number % 2 else "forest"), Param("seed", str(number % 3)), Param("depth", str(number % 7))]
+        tags = [RunTag("team", "alpha" if number % 3 else "beta")]
+        if 0 < number < 6:
+            tags.append(RunTag("mlflow.parentRunId", ids[0]))
+        client.log_batch(run_id, points + score, params, tags)
+        if number % 10 == 0:
+            client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+        client.set_terminated(run_id, "FAILED" if number % 25 == 24 else "FINISHED", 1_700_000_030_000 + 60_000 * number)
+    client.log_table(ids[-1], stores.frame_of(40), "tables/predictions.json")
+    client.log_text(ids[-1], "<script>alert('no')</script> plain text", "notes/readme.html")
+    client.log_dict(ids[-1], {"alpha": [1, 2, 3], "nested": {"a": None}}, "config.json")
+    return experiment, ids
+
+
+@pytest.fixture(scope="session")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """The dashboard on a store of 130 runs."""
+    folder = tmp_path_factory.mktemp("browser")
+    uri = stores.sqlite_uri(folder)
+    experiment, ids = _fill(MlflowClient(uri), folder)
+    port = servers.free_port()
+    command = [sys.executable, "-m", "core.cli", "up", "--port", str(port), "--tracking-uri", uri]
+    environment = {"GREENROOM_HOME": str(folder / "home")}
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    with servers.process(command, folder / "dashboard.log", **environment) as running:
+        servers.wait_for(f"http://127.0.0.1:{port}/_stcore/health", running)
+        yield Dashboard(f"http://127.0.0.1:{port}", uri, experiment, ids)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Chromium, as Debian packages it."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        if os.environ.get("CI"):
+            raise RuntimeError("Chromium is not installed: apt-get install chromium")
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(chromium: Browser, dashboard: Dashboard) -> Iterator[OpenPage]:
+    """Open a page in a browser of its own, wait until it is drawn, and fail on any script exception."""
+    contexts = []
+
+    def opened(path: str, width: int = 1440, height: int = 900, scheme: str = "light") -> Page:
+        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(dashboard.url + path)
+        settle(page)
+        return page
+
+    yield opened
+    for context in contexts:
+        for page in context.pages:
+            expect(page.get_by_test_id("stException")).to_have_count(0)
+        context.close()
+
+
+def settle(page: Page) -> None:
+    """Wait until the script has run and nothing is being redrawn."""
+    page.wait_for_selector('[data-testid="stMainBlockContainer"]', timeout=30_000)
+    quiet_since = time.monotonic()
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        busy = page.locator('[data-testid="stStatusWidget"], [data-stale="true"], [data-testid="stSkeleton"]').count()
+        if busy:
+            quiet_since = time.monotonic()
+        elif time.monotonic() - quiet_since > 0.5:
+            return
+        page.wait_for_timeout(50)
+    raise TimeoutError("the page does not come to rest")

@@ -1,0 +1,37 @@
+"""axe finds no serious violation on any page, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.conftest import Dashboard, OpenPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light")])
+@pytest.mark.parametrize("place", ["overview", "runs", "charts", "run", "artifacts", "compare", "health"])
+def test_no_serious_violation(
+    open_page: OpenPage, dashboard: Dashboard, place: str, width: int, scheme: str
+) -> None:
+    ids = dashboard.run_ids
+    path = {
+        "overview": "/",
+        "runs": "/runs",
+        "charts": "/runs?show=Charts",
+        "run": f"/run?run={ids[-1]}",
+        "artifacts": f"/run?run={ids[-1]}&section=Artifacts&path=config.json",
+        "compare": f"/compare?runs={','.join(ids[:4])}",
+        "health": "/health",
+    }[place]
+    page = open_page(path, width=width, scheme=scheme)
+    found = Axe().run(page).response["violations"]
+    serious = [
+        (one["id"], [node["html"][:160] for node in one["nodes"][:3]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert not serious
+    # Nothing may be wider than the screen, or a phone scrolls sideways.
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
