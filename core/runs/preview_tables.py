@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 MAX_ROWS = 1_000
 MAX_COLUMNS = 200
 _SEPARATORS = (",", ";", "\t")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?|[+-]?inf")
 _NAMES_SOMETHING = re.compile(r"[+-]?0[0-9]")  # 007 is a store, not the number 7
 _LOSES_DIGITS = re.compile(r"[+-]?[0-9]{16}")
@@ -146,7 +146,8 @@ def _typed(values: Sequence[str]) -> pd.Series:
     if any(_NAMES_SOMETHING.match(word) for word in present):
         return _text(values)
     if present and len(present) == len(words) and all(map(_WHOLE.fullmatch, present)):
-        return pd.Series([int(word) for word in words], dtype="int64")
+        numbers = [int(word) for word in words]
+        return pd.Series(numbers, dtype="int64") if max(map(abs, numbers)) < 2**63 else _text(values)
     if all(_NUMBER.fullmatch(word) and not _LOSES_DIGITS.match(word) for word in present):
         return pd.Series(
             [float("nan") if word in _MISSING else float(word) for word in words], dtype="float64"

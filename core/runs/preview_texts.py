@@ -8,7 +8,7 @@ from datetime import date
 
 import yaml
 
-MAX_YAML_LENGTH = 1_000_000
+MAX_TREE_LENGTH = 1_000_000
 _MAX_DEPTH = 50
 _MAX_YAML_EVENTS = 100_000
 # Ten aliases make at most some forty times the text; a hundred could fill the memory.
@@ -72,7 +72,7 @@ def read_yaml(text: str) -> object:
     NoTreeError
         Also for tags, which a tree of plain values has no place for, and for what expands when it is loaded.
     """
-    if len(text) > MAX_YAML_LENGTH:
+    if len(text) > MAX_TREE_LENGTH:
         raise NoTreeError("it is too long for a tree")
     try:
         _check_yaml(text)

@@ -18,7 +18,7 @@ from core.runs.preview_tables import (
     json_table,
     parquet_table,
 )
-from core.runs.preview_texts import NoTreeError, decoded, read_json, read_yaml
+from core.runs.preview_texts import MAX_TREE_LENGTH, NoTreeError, decoded, read_json, read_yaml
 
 MAX_PREVIEW_BYTES = 20_000_000
 MAX_TEXT_BYTES = 5_000_000
@@ -190,8 +190,10 @@ def _json(text: str, truncated: bool) -> JsonPreview | TablePreview | str:
     table = json_table(value)
     if table is not None:
         return _table(table, "", truncated)
-    if len(text) > MAX_TEXT_BYTES or not isinstance(value, (dict, list)):
-        return "It is shown as text."
+    if len(text) > MAX_TREE_LENGTH:
+        return "It is too long for a tree, so it is shown as text."
+    if not isinstance(value, (dict, list)):
+        return ""
     return JsonPreview(value, text)
 
 
@@ -203,7 +205,7 @@ def _yaml(text: str, truncated: bool) -> JsonPreview | str:
         value = read_yaml(text)
     except NoTreeError as error:
         return f"It is shown as text: {error}."
-    return JsonPreview(value, text) if isinstance(value, (dict, list)) else "It is shown as text."
+    return JsonPreview(value, text) if isinstance(value, (dict, list)) else ""
 
 
 def _table(table: TableHead, note: str, truncated: bool) -> TablePreview:

@@ -12,7 +12,9 @@ from dashboard.charts.theme import TEXT_GREY
 from dashboard.formats import shortened
 
 HEIGHT = 360
-LABEL_AXIS = alt.Axis(labelLimit=170, ticks=False, domain=False, grid=False, labelOverlap=False)
+LABEL_AXIS = alt.Axis(
+    labelLimit=170, ticks=False, domain=False, grid=False, labelOverlap=False, labelFlush=False
+)
 
 _TITLE_WIDTH = 46
 _NOTE_WIDTH = 58

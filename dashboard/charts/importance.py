@@ -16,7 +16,7 @@ from dashboard.formats import MISSING
 
 MAX_BARS = 20
 
-_DIRECTIONS = ("rises with it", "falls with it", "no direction")
+_DIRECTIONS = ("rises", "falls", "unknown")
 _COLOURS = (OKABE_ITO[0], OKABE_ITO[1], GREY)
 
 
@@ -33,8 +33,8 @@ def importance_chart(
 ) -> alt.LayerChart:
     """Draw the twenty most important params of a metric; the payload stays under 20 kB.
 
-    Colour and the number beside the bar say whether the metric rises or falls with the param. Rows without
-    a finite importance are left out.
+    The number beside a bar is the rank correlation; its sign and the colour say whether the metric rises or
+    falls with the param. Rows without a finite importance are left out.
     """
     found = [ImportanceRow(*row) for row in rows]
     usable = sorted((row for row in found if math.isfinite(row.importance)), key=lambda row: -row.importance)
@@ -69,13 +69,15 @@ def importance_chart(
             type="nominal",
             title=None,
             scale=alt.Scale(domain=list(_DIRECTIONS), range=list(_COLOURS)),
-            legend=alt.Legend(orient="top"),
+            legend=None,
         )
     )
     texts = base.mark_text(align="left", dx=5, color=TEXT_GREY).encode(
         text=alt.Text(field="correlation", type="nominal")
     )
-    note = f"{len(shown)} of {len(usable)} params" if len(shown) < len(usable) else ""
+    note = "blue, +: it rises with the param; orange, -: it falls; grey: the param is not a number"
+    if len(shown) < len(usable):
+        note = f"{len(shown)} of {len(usable)} params; {note}"
     return titled([bars, texts], title, note)
 
 

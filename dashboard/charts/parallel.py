@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.charts.columns import as_categories, as_numbers
-from dashboard.charts.theme import CONTINUOUS, HEIGHT, empty_figure, finish, plain
+from dashboard.charts.theme import GREY, HEIGHT, OKABE_ITO, empty_figure, finish, plain
 from dashboard.formats import count, number, shortened
 
 MAX_DIMENSIONS = 12
@@ -21,11 +21,24 @@ MAX_CATEGORIES = 16
 _TICKS = 6
 _LABEL_LENGTH = 16
 _MISSING = "missing"
+_COLOURS = (
+    (0, GREY),
+    (0.5, GREY),
+    (0.5, OKABE_ITO[0]),
+    (0.9, OKABE_ITO[0]),
+    (0.9, "#E69F00"),
+    (1, "#E69F00"),
+)
 _DECADES_FOR_LOG = 2
 
 
-def parallel_coordinates_figure(frame: pl.DataFrame, columns: Sequence[str], metric: str) -> go.Figure:
+def parallel_coordinates_figure(
+    frame: pl.DataFrame, columns: Sequence[str], metric: str, *, higher_is_better: bool = True
+) -> go.Figure:
     """Draw each run as a line across its params, coloured by `metric`, which is the last axis.
+
+    The best tenth of the runs lies on top in orange, the rest of the better half in blue, the others in
+    grey: where the orange lines meet is where the good values are.
 
     At most 12 axes (the metric is one) and 5,000 lines are drawn, under 1 MB as JSON: above that every n-th
     run by the metric, its best and worst included. Numbers over two decades and more have a logarithmic
@@ -39,6 +52,8 @@ def parallel_coordinates_figure(frame: pl.DataFrame, columns: Sequence[str], met
         Params or metrics to show, most interesting first.
     metric : str
         A numeric column; runs without it are left out and counted.
+    higher_is_better : bool
+        Which end of the metric is the best one.
     """
     title = f"{metric} by params"
     shown = [column for column in dict.fromkeys(columns) if column != metric]
@@ -49,21 +64,20 @@ def parallel_coordinates_figure(frame: pl.DataFrame, columns: Sequence[str], met
         return empty_figure(title, f"No run has a value of {metric} and a param to show.")
     order = values.filter(known).arg_sort()
     kept = order.gather(np.unique(np.linspace(0, len(order) - 1, min(len(order), MAX_LINES)).astype(int)))
-    # Drawn in the order of the metric, the highest would hide the others.
-    rows = frame.filter(known)[kept].sample(fraction=1, shuffle=True, seed=0)
-    *dimensions, last = [_dimension(rows[column], column) for column in (*axes, metric)]
-    # The last axis explains the colours: no colour bar.
-    line = {"color": last["values"], "colorscale": CONTINUOUS, "showscale": False}
+    rows = frame.filter(known)[kept]
+    # plotly.js draws the greatest colour last: the best runs have to have it.
+    places = np.linspace(0, 1, rows.height) if higher_is_better else np.linspace(1, 0, rows.height)
     figure = go.Figure(
         go.Parcoords(
-            dimensions=[*dimensions, last],
-            line=line,
+            dimensions=[_dimension(rows[column], column) for column in (*axes, metric)],
+            line={"color": places, "colorscale": _COLOURS, "cmin": 0, "cmax": 1, "showscale": False},
             labelangle=30,
             labelside="top",
             unselected={"line": {"opacity": 0.06}},
         )
     )
-    notes = []
+    end = "highest" if higher_is_better else "lowest"
+    notes = [f"orange: {end} tenth of {metric}; blue: rest of that half"]
     if len(order) < frame.height:
         notes.append(f"{count(frame.height - len(order), 'run')} without {metric} left out")
     if len(axes) < len(shown):
@@ -89,29 +103,31 @@ def _dimension(column: pl.Series, name: str) -> dict[str, Any]:
             "tickvals": positions,
             "ticktext": texts,
         }
-    return {"label": plain(name, 20), **_numeric_axis(numbers)}
+    return _numeric_axis(numbers, name)
 
 
-def _numeric_axis(numbers: pl.Series) -> dict[str, Any]:
+def _numeric_axis(numbers: pl.Series, name: str) -> dict[str, Any]:
     """Return values, ticks and range of a numeric axis, with a place for missing values under it."""
+    label = plain(name, 20)
     values: npt.NDArray[np.float64] = numbers.to_numpy().astype(np.float64)
     missing = np.isnan(values)
     known = values[~missing]
     if not len(known):
-        return {"values": np.zeros(len(values)), "tickvals": [0], "ticktext": [_MISSING]}
+        return {"label": label, "values": np.zeros(len(values)), "tickvals": [0], "ticktext": [_MISSING]}
     log = known.min() > 0 and np.log10(known.max()) - np.log10(known.min()) >= _DECADES_FOR_LOG
     if log:
-        values, known = np.log10(values), np.log10(known)
+        values, known, label = np.log10(values), np.log10(known), f"{label} (log)"
     low, high = float(known.min()), float(known.max())
     ticks = np.unique(known)
     if len(ticks) > _TICKS:
         ticks = _round_ticks(low, high, log)
     texts = [number(float(10**tick if log else tick)) for tick in ticks]
     if not missing.any():
-        return {"values": values, "tickvals": ticks, "ticktext": texts}
+        return {"label": label, "values": values, "tickvals": ticks, "ticktext": texts}
     below = low - 0.15 * (high - low or abs(low) or 1.0)
     values[missing] = below
     return {
+        "label": label,
         "values": values,
         "tickvals": [below, *ticks],
         "ticktext": [_MISSING, *texts],

@@ -12,7 +12,7 @@ from core.runs.explorer import RunExplorer
 from core.runs.types import Run
 from dashboard import data
 from dashboard.formats import count, escape_markdown, number, percent, short_id
-from dashboard.widgets import history_panel, links, states
+from dashboard.widgets import choices, history_panel, links, states
 
 _CANDIDATES = 200
 
@@ -30,19 +30,12 @@ def render() -> None:
     with left:
         baseline = _baseline(ids, names)
     with right.container(horizontal=True, vertical_alignment="bottom"):
-        form = st.segmented_control(
-            "Metrics as",
-            ["Values", "Delta", "Delta %"],
-            default="Values",
-            required=True,
-            key="form",
-            bind="query-params",
-        )
+        form = choices.choose("Metrics as", ["Values", "Delta", "Delta %"], "form", label_shown=True)
         everything = st.toggle("Also what is equal", key="equal", bind="query-params")
     comparison = runs.compare(ids, baseline)
     _comparability(comparison)
     titles = _titles(comparison)
-    _metrics(comparison, titles, form or "Values", everything)
+    _metrics(comparison, titles, form, everything)
     _values(comparison, titles, everything)
     st.markdown("**Histories**")
     history_panel.draw(comparison.runs, [row.key for row in comparison.metrics], "history")

@@ -26,7 +26,7 @@ from dashboard.formats import (
     short_id,
     status_label,
 )
-from dashboard.widgets import artifact_browser, history_panel, links, states
+from dashboard.widgets import artifact_browser, choices, history_panel, links, states
 
 _HEADLINE_METRICS = 6
 _SPARKLINES = 20
@@ -62,16 +62,8 @@ def render() -> None:
         "Children": _children,
         "Tags": _tags,
     }
-    chosen = st.segmented_control(
-        "Section",
-        list(sections),
-        default="Metrics",
-        required=True,
-        key="section",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
-    sections[chosen or "Metrics"](runs, run)
+    chosen = choices.choose("Section", list(sections), "section")
+    sections[chosen](runs, run)
 
 
 def _choose(runs: RunExplorer) -> None:

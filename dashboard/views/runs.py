@@ -12,6 +12,7 @@ from core.workspace import Workspace
 from dashboard import data
 from dashboard.formats import count
 from dashboard.widgets import (
+    choices,
     freshness,
     links,
     run_charts,
@@ -43,15 +44,7 @@ def render() -> None:
         states.failed(error)
         return
     with tools:
-        shown = st.segmented_control(
-            "Show",
-            ["Table", "Charts"],
-            default="Table",
-            required=True,
-            key="show",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+        shown = choices.choose("Show", ["Table", "Charts"], "show")
         st.markdown(f"**{count(len(matches), 'run')}**", width="content")
         st.space("stretch")
         nested = shown == "Table" and st.toggle("Nested", key="nested", bind="query-params")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import streamlit as st
 
 from core.errors import GreenroomError
@@ -157,7 +159,8 @@ def _draw(seen: Preview) -> None:
     elif isinstance(seen, ImagePreview):
         st.image(seen.data, width="content", alt="The image that the run logged")
     elif isinstance(seen, JsonPreview):
-        st.json(seen.value, expanded=2)
+        text = json.dumps(seen.value, indent=2, ensure_ascii=False, default=str)
+        st.code(text, language="json", height=500 if len(text) > 2_000 else "content")
     elif isinstance(seen, TextPreview):
         st.code(
             seen.text,

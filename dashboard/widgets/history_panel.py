@@ -18,7 +18,7 @@ from dashboard import data
 from dashboard.charts.histories import HistorySeries, history_figure
 from dashboard.charts.theme import line_styles
 from dashboard.formats import short_id
-from dashboard.widgets import states
+from dashboard.widgets import choices, states
 
 Axis = Literal["step", "time", "relative"]
 
@@ -38,15 +38,14 @@ def draw(runs: Sequence[Run], metrics: Sequence[str], key: str) -> None:
     columns = st.columns([3, 3, 3, 3], vertical_alignment="bottom")
     first = _first_with_history(runs[0], metrics)
     metric = columns[0].selectbox("Metric", metrics, index=first, key=f"{key}_metric", bind="query-params")
-    axis = columns[1].segmented_control(
-        "X axis",
-        ["step", "time", "relative"],
-        default="step",
-        required=True,
-        key=f"{key}_axis",
-        bind="query-params",
-        format_func=str.capitalize,
-    )
+    with columns[1]:
+        axis = choices.choose(
+            "X axis",
+            ["step", "time", "relative"],
+            f"{key}_axis",
+            label_shown=True,
+            format_func=str.capitalize,
+        )
     weight = columns[2].slider(
         "Smoothing",
         0.0,
@@ -75,7 +74,7 @@ def draw(runs: Sequence[Run], metrics: Sequence[str], key: str) -> None:
     if not histories:
         states.empty(f"None of these runs has a history of {metric}.")
         return
-    chosen_axis = cast(Axis, axis or "step")
+    chosen_axis = cast(Axis, axis)
     series = (
         _grouped(runs, histories, chosen_axis, weight)
         if banded

@@ -15,7 +15,7 @@ from dashboard.charts.importance import importance_chart
 from dashboard.charts.parallel import parallel_coordinates_figure
 from dashboard.charts.scatter import scatter_figure
 from dashboard.formats import count, escape_markdown, number, percent
-from dashboard.widgets import links, states
+from dashboard.widgets import choices, links, states
 
 _TABLE_ROWS = 1_000
 _FIRST_PARAMS = 6
@@ -34,16 +34,8 @@ def draw(runs: RunExplorer, matches: Matches) -> None:
         "Distribution": _distribution,
         "Importance": _importance,
     }
-    kind = st.segmented_control(
-        "Chart",
-        list(charts),
-        default="Scatter",
-        required=True,
-        key="chart",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
-    charts[kind or "Scatter"](runs, matches, metrics, params)
+    kind = choices.choose("Chart", list(charts), "chart")
+    charts[kind](runs, matches, metrics, params)
 
 
 def _keys(matches: Matches, table: str) -> tuple[tuple[str, int], ...]:

@@ -10,13 +10,16 @@ from core.errors import GreenroomError, NotFoundError
 from core.runs import filters
 from core.runs.explorer import RunExplorer, RunsRequest
 from core.runs.types import MetricView, RunView
-from dashboard.formats import status_label
+from dashboard.formats import escape_markdown, status_label
+from dashboard.widgets import choices
 
 FILTER, ORDER, DESCENDING, EXPERIMENTS, VIEW = "q", "sort", "desc", "exp", "view"
 METRIC_VIEW, FACETS = "point", "facets"
 _STARTED = "attributes.start_time"
-_PERIODS = {"24 h": 1, "7 d": 7, "30 d": 30, "90 d": 90}
-_FACET_VALUES = 12
+_PERIODS = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90}
+_FACET_VALUES = 8
+# No value that a run can have: MLflow keeps no control characters at the start of one.
+_ANY = "\x00any"
 _TAGS_TRIED = 6
 _ATTRIBUTE_ORDERS = {
     "attributes.start_time": "Started",
@@ -33,7 +36,7 @@ def toolbar(runs: RunExplorer) -> RunsRequest:
     names = [one.name for one in known if one.lifecycle_stage == "active"]
     names += [one.name for one in known if one.lifecycle_stage != "active"]
     _say_unknown(names)
-    columns = st.columns([3, 5, 3], vertical_alignment="bottom")
+    columns = st.columns([3, 4, 4], vertical_alignment="bottom")
     chosen = columns[0].multiselect(
         "Experiments", names, key=EXPERIMENTS, bind="query-params", placeholder="All experiments"
     )
@@ -87,22 +90,12 @@ def _metric_view() -> MetricView:
 
 def view_choices() -> None:
     """Draw the choices of run view and metric point; they stand in the popover of columns."""
-    st.segmented_control(
-        "Runs",
-        [one.value for one in RunView],
-        default=RunView.ACTIVE.value,
-        required=True,
-        key=VIEW,
-        bind="query-params",
-        format_func=str.capitalize,
-    )
-    st.segmented_control(
+    choices.choose("Runs", [one.value for one in RunView], VIEW, label_shown=True, format_func=str.capitalize)
+    choices.choose(
         "Metric value",
         [one.value for one in MetricView],
-        default=MetricView.LAST.value,
-        required=True,
-        key=METRIC_VIEW,
-        bind="query-params",
+        METRIC_VIEW,
+        label_shown=True,
         format_func=str.capitalize,
         help="Which point of a metric's history is shown and sorted by. Filters compare the last.",
     )
@@ -160,13 +153,17 @@ def _facet(runs: RunExplorer, request: RunsRequest, kind: str, key: str, label: 
     written = {value: clause for value, _ in found.values if (clause := filters.equals(field, value))}
     counts = dict(found.values)
     widget = f"facet:{field}"
-    st.session_state[widget] = next((value for value, one in written.items() if one in clauses), None)
+    st.session_state[widget] = next((value for value, one in written.items() if one in clauses), _ANY)
     more = f" · {found.distinct - len(counts):,} more values" if found.distinct > len(counts) else ""
-    st.pills(
-        label.replace("_", r"\_") + more,
-        list(written),
+    st.radio(
+        escape_markdown(label) + more,
+        [_ANY, *written],
         key=widget,
-        format_func=lambda value: f"{_value_label(key, value)} · {counts[value]:,}",
+        format_func=lambda value: (
+            f"Any · {len(matches):,}"
+            if value == _ANY
+            else f"{escape_markdown(_value_label(key, value))} · {counts[value]:,}"
+        ),
         on_change=_write,
         args=(widget, field, written),
     )
@@ -187,28 +184,33 @@ def _write(widget: str, field: str, written: dict[str, str]) -> None:
         if not one.startswith(f"{field} = ")
     ]
     value = st.session_state.get(widget)
-    if value is not None:
+    if value in written:
         clauses.append(written[value])
     st.session_state[FILTER] = " AND ".join(clauses)
 
 
 def _period() -> None:
-    st.session_state.setdefault("facet:period", None)
-    if not any(
-        one.startswith(f"{_STARTED} >= ") for one in filters.split_clauses(st.session_state.get(FILTER) or "")
-    ):
-        st.session_state["facet:period"] = None
-    st.pills("Started within", list(_PERIODS), key="facet:period", on_change=_write_period)
+    begun = f"{_STARTED} >= "
+    if not any(one.startswith(begun) for one in filters.split_clauses(st.session_state.get(FILTER) or "")):
+        st.session_state["facet:period"] = _ANY
+    st.radio(
+        "Started within",
+        [_ANY, *_PERIODS],
+        key="facet:period",
+        format_func=lambda value: "Any time" if value == _ANY else value,
+        on_change=_write_period,
+    )
 
 
 def _write_period() -> None:
+    """Put the beginning of the chosen period into the filter."""
     clauses = [
         one
         for one in filters.split_clauses(st.session_state.get(FILTER) or "")
         if not one.startswith(f"{_STARTED} >= ")
     ]
-    chosen = st.session_state.get("facet:period")
-    if chosen:
+    chosen = st.session_state["facet:period"]
+    if chosen in _PERIODS:
         since = int((time.time() - _PERIODS[chosen] * 86400) * 1000)
         clauses.append(f"{_STARTED} >= {since}")
     st.session_state[FILTER] = " AND ".join(clauses)

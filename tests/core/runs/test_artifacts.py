@@ -483,7 +483,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what MLflow imports
         patch.setenv("_MLFLOW_SERVER_FILE_STORE", stores.sqlite_uri(folder))
+        patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "mlflow-artifacts:/")
         patch.setenv("_MLFLOW_SERVER_SERVE_ARTIFACTS", "true")
+        patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         patch.setenv("_MLFLOW_SERVER_ARTIFACT_DESTINATION", str(folder / "kept"))
         from mlflow.server import app
         from werkzeug.serving import make_server

@@ -1,0 +1,63 @@
+"""Rerun the whole script of the Runs page, as Streamlit does at every click, without a browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measuring import Times, timed, use_store
+from benchmarks.searching import Query, queries
+from benchmarks.stores import uri
+from core.workspace import open_workspace
+
+_APP = Path(__file__).resolve().parents[1] / "dashboard" / "app.py"
+_SECONDS_AT_MOST = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Reran:
+    """The first run of the page in a new process, later reruns, and reruns with every column shown."""
+
+    first: float
+    plain: Times
+    all_columns: Times
+
+
+def pages(path: Path, home: Path, count: int, metrics: int = 25) -> Reran:
+    """Rerun the Runs page with another filter and another order each time."""
+    from streamlit.testing.v1 import AppTest
+
+    use_store(uri(path), home)
+    test = AppTest.from_file(str(_APP), default_timeout=_SECONDS_AT_MOST)
+    # Leaves the Overview as the page that was open before, as a person would.
+    _run(test)
+    test.switch_page("views/runs.py")
+    first = _run(test)
+    asked = queries(2 * count, metrics)
+    plain = [_ask(test, query) for query in asked[:count]]
+    for table, most in (("metrics", 100), ("params", 100), ("tags", 100)):
+        keys = [key for key, _ in open_workspace().runs.keys(table)]
+        test.session_state[table] = keys[:most]
+    _run(test)
+    all_columns = [_ask(test, query) for query in asked[count:]]
+    return Reran(first, Times(tuple(plain)), Times(tuple(all_columns)))
+
+
+def _ask(test: Any, query: Query) -> float:
+    field, _, direction = query.order_by.partition(" ")
+    test.session_state["q"] = query.filter
+    test.session_state["sort"] = field
+    test.session_state["desc"] = direction == "DESC"
+    seconds = _run(test)
+    if not len(test.dataframe) or not len(test.dataframe[0].value):
+        raise RuntimeError(f"The Runs page shows no rows for {query}.")
+    return seconds
+
+
+def _run(test: Any) -> float:
+    seconds, _ = timed(test.run)
+    troubles = [*test.exception, *test.error]
+    if troubles:
+        raise RuntimeError(f"The page shows an error: {troubles[0].value}")
+    return seconds
