@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from benchmarks.measuring import Times, in_child, timed
 from benchmarks.searching import open_store
 from benchmarks.stores import add_run
 
-_LOOK_SECONDS = 2.0
+_LOOKS, _LOOK_SECONDS = 5, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +25,11 @@ class Synced:
     afterwards: Times
 
 
-def measure(path: Path, homes: list[Path], looks: int) -> Synced:
-    """Sync a store into each of `homes`, then go on with the last of them.
-
-    Parameters
-    ----------
-    path : Path
-        A copy: runs are added to it.
-    looks : int
-        How many runs are added, one a sync.
-    """
-    firsts = [in_child(first, path, home) for home in homes]
-    (nothing, one_run, afterwards), _ = in_child(again, path, homes[-1], looks)
+def measure(path: Path, copy: Path, empty_home: Callable[[str], Path]) -> Synced:
+    """Sync a store into new homes, then go on with a copy of it, to which runs are added."""
+    homes = [(path, empty_home("sync 1")), (path, empty_home("sync 2")), (copy, empty_home("copy"))]
+    firsts = [in_child(first, *one) for one in homes]
+    (nothing, one_run, afterwards), _ = in_child(again, *homes[-1])
     return Synced(
         Times(tuple(seconds for seconds, _ in firsts)),
         max(peak for _, peak in firsts),
@@ -51,7 +45,7 @@ def first(path: Path, home: Path) -> float:
     return timed(workspace.runs.sync)[0]
 
 
-def again(path: Path, home: Path, looks: int) -> tuple[Times, Times, Times]:
+def again(path: Path, home: Path) -> tuple[Times, Times, Times]:
     """Sync with nothing new, with one new run each time, and again after those.
 
     Each look comes two seconds after the one before, as on an open page: the longer the pause, the more
@@ -62,14 +56,14 @@ def again(path: Path, home: Path, looks: int) -> tuple[Times, Times, Times]:
     workspace.runs.sync()
     nothing = [timed(workspace.runs.sync)[0] for _ in range(20)]
     one_run, afterwards = [], []
-    for number in range(looks):
+    for number in range(_LOOKS):
         add_run(path, number)
         time.sleep(_LOOK_SECONDS)
         seconds, report = timed(workspace.runs.sync)
         if report is None or report.changed < 1:
             raise RuntimeError("The new run was not found.")
         one_run.append(seconds)
-    for _ in range(looks):
+    for _ in range(_LOOKS):
         time.sleep(_LOOK_SECONDS)
         afterwards.append(timed(workspace.runs.sync)[0])
     return Times(tuple(nothing)), Times(tuple(one_run)), Times(tuple(afterwards))

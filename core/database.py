@@ -22,7 +22,7 @@ saved_views = sa.Table(
     sa.Column("store_key", sa.String(16), nullable=False),
     sa.Column("page", sa.String(32), nullable=False),
     sa.Column("name", sa.String(200), nullable=False),
-    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("choices", sa.Text, nullable=False),
     sa.Column("saved_by", sa.String(200), nullable=False),
     sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
     sa.UniqueConstraint("store_key", "page", "name", name="uq_saved_views"),

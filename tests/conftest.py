@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ for name in ("MLFLOW_TRACKING_URI", "GREENROOM_BACKEND_URI", "MLFLOW_EXPERIMENT_
     os.environ.pop(name, None)
 
 from mlflow import MlflowClient
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tests import servers, stores
 
@@ -32,7 +34,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A filled SQLite store; read it, do not write to it."""
-    uri = stores.sqlite_uri(tmp_path_factory.mktemp("sqlite"))
+    uri = stores.new_sqlite(tmp_path_factory.mktemp("sqlite"))
     stores.fill(MlflowClient(uri))
     return uri
 
@@ -50,6 +52,16 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Postg
     """A PostgreSQL server of our own."""
     with servers.postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres: servers.Postgres) -> Callable[[], str]:
+    """Makes databases with MLflow's tables and no runs; returns their URIs."""
+    uri = postgres.create("migrated", "template template0 lc_collate 'C' lc_ctype 'C.UTF-8'")
+    MlflowClient(uri).search_experiments()
+    SqlAlchemyStore._get_or_create_engine(uri).dispose()
+    numbers = itertools.count()
+    return lambda: postgres.create(f"empty_{next(numbers)}", "template migrated")
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +84,7 @@ def icu_store(postgres: servers.Postgres) -> str:
 def http_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A filled store behind a real MLflow server."""
     folder = tmp_path_factory.mktemp("http")
-    with servers.mlflow_server(folder, stores.sqlite_uri(folder)) as uri:
-        stores.fill(MlflowClient(uri))
+    backend = stores.new_sqlite(folder)
+    stores.fill(MlflowClient(backend))
+    with servers.mlflow_server(folder, backend) as uri:
         yield uri

@@ -115,10 +115,23 @@ def postgres(folder: Path) -> Iterator[Postgres]:
     try:
         subprocess.run(
             [
-                *as_user, str(place / "initdb"), "-D", str(data), "-U", "greenroom", "-A", "scram-sha-256",
-                "-E", "UTF8", "--locale=C.UTF-8", f"--pwfile={secret}", "--no-sync",
+                *as_user,
+                str(place / "initdb"),
+                "-D",
+                str(data),
+                "-U",
+                "greenroom",
+                "-A",
+                "scram-sha-256",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                f"--pwfile={secret}",
+                "--no-sync",
             ],
-            check=True, capture_output=True, cwd="/",
+            check=True,
+            capture_output=True,
+            cwd="/",
         )
         options = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
         command = [*as_user, str(place / "postgres"), "-D", str(data), "-p", str(port), *options]

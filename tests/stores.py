@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import random
+import tempfile
 from pathlib import Path
 
 import mlflow.data
@@ -14,8 +16,42 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 PARAM_KEYS = ("lr", "optimizer", "batch size", "学习率", "co:lon", "a.b/c")
 METRIC_KEYS = ("loss", "val_loss", "sharpe ratio", "acc", "指标")
 TAG_KEYS = ("team", "model_type", "with blank", "mlflow.user")
-WORDS = ("ppo", "PPO", "a2c", "0.1", "0.10", "10", "9", "", "x_y", "100%", "ünïcode", "Straße", "STRASSE", "模型", "it's", "a\\b", "tab\tend", "two\nlines", "<b>bold</b>")
-NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-12, 1e300, -1e300, float("nan"), float("inf"), float("-inf"), 2.0, 3.0)
+WORDS = (
+    "ppo",
+    "PPO",
+    "a2c",
+    "0.1",
+    "0.10",
+    "10",
+    "9",
+    "",
+    "x_y",
+    "100%",
+    "ünïcode",
+    "Straße",
+    "STRASSE",
+    "模型",
+    "it's",
+    "a\\b",
+    "tab\tend",
+    "two\nlines",
+    "<b>bold</b>",
+)
+NUMBERS = (
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    1e-12,
+    1e300,
+    -1e300,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    2.0,
+    3.0,
+)
 DATASETS = (("train", "training"), ("prices", "eval"), ("Prices_2024", "training"))
 
 
@@ -50,12 +86,15 @@ def fill(client: MlflowClient, runs: int = 40, seed: int = 0) -> list[str]:
         if pick.random() < 0.5:
             dataset, context = pick.choice(datasets)
             client.log_inputs(
-                run_id, [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])]
+                run_id,
+                [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])],
             )
         ending = pick.random()
         if ending < 0.8:
             client.set_terminated(
-                run_id, pick.choice(("FINISHED", "FAILED", "KILLED")), 1_700_000_100_000 + 1000 * pick.randrange(5)
+                run_id,
+                pick.choice(("FINISHED", "FAILED", "KILLED")),
+                1_700_000_100_000 + 1000 * pick.randrange(5),
             )
         if pick.random() < 0.15:
             client.delete_run(run_id)
@@ -70,3 +109,32 @@ def sqlite_uri(folder: Path) -> str:
 def frame_of(n: int) -> pd.DataFrame:
     """Return a small table."""
     return pd.DataFrame({"actual": range(n), "predicted": range(n)})
+
+
+@functools.cache
+def _migrated() -> bytes:
+    """Return the bytes of a store without runs: MLflow takes seconds to make its tables."""
+    with tempfile.TemporaryDirectory() as folder:
+        uri = sqlite_uri(Path(folder))
+        MlflowClient(uri).search_experiments()
+        return (Path(folder) / "mlflow.db").read_bytes()
+
+
+def new_sqlite(folder: Path) -> str:
+    """Make a SQLite store of today's schema without runs and return its URI."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mlflow.db").write_bytes(_migrated())
+    return sqlite_uri(folder)
+
+
+def add_run(client: MlflowClient, experiment_id: str = "0", **values: object) -> str:
+    """Log one finished run of an hour ago; `values` are numbers (metrics) and texts (params)."""
+    began = 1_700_000_000_000
+    run_id = str(client.create_run(experiment_id, start_time=began, run_name="a run").info.run_id)
+    metrics = [
+        Metric(key, float(one), began, 0) for key, one in values.items() if isinstance(one, int | float)
+    ]
+    params = [Param(key, one) for key, one in values.items() if isinstance(one, str)]
+    client.log_batch(run_id, metrics, params)
+    client.set_terminated(run_id, end_time=began + 60_000)
+    return run_id

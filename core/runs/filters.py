@@ -88,6 +88,11 @@ def parse_order_by(terms: tuple[str, ...]) -> tuple[OrderTerm, ...]:
     return tuple(parsed)
 
 
+def warm_up() -> None:
+    """Load MLflow's parser, which takes a second or two, before somebody waits for it."""
+    _search_utils()
+
+
 def split_order_by(text: str) -> tuple[str, ...]:
     """Split "metrics.a DESC, params.`b,c`" at its commas, those inside quotes and backticks left alone."""
     parts = [part for _, part in _split(text, re.compile(r","))]

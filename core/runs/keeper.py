@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from core.errors import GreenroomError
+from core.runs import filters
 from core.runs.explorer import RunExplorer
 from core.runs.types import SyncProgress
 
@@ -63,6 +64,8 @@ class Keeper:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        self._look()
+        filters.warm_up()
         while not self._stopped:
             if time.monotonic() > self._watched_until:
                 self._wake.clear()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, urlencode
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -13,20 +14,17 @@ from sqlalchemy.engine import Engine
 from core.database import saved_views
 from core.errors import BadInputError, NotFoundError
 
+Choices: TypeAlias = Mapping[str, str | int | float | bool | list[str] | None]
+
 
 @dataclass(frozen=True, slots=True)
 class SavedView:
-    """A named set of choices; `query` is what the page's URL holds after the question mark."""
+    """A named set of choices; what they mean is the page's own affair."""
 
     name: str
-    query: str
+    choices: Choices
     saved_by: str
     saved_at: datetime
-
-    @property
-    def choices(self) -> Sequence[tuple[str, str]]:
-        """The choices as URL parameters; a name may occur several times."""
-        return parse_qsl(self.query, keep_blank_values=True)
 
 
 class SavedViews:
@@ -45,9 +43,11 @@ class SavedViews:
         query = sa.select(saved_views).where(self._mine()).order_by(saved_views.c.name)
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
-        return tuple(SavedView(row.name, row.query, row.saved_by, _aware(row.saved_at)) for row in rows)
+        return tuple(
+            SavedView(row.name, json.loads(row.choices), row.saved_by, _aware(row.saved_at)) for row in rows
+        )
 
-    def save(self, name: str, choices: Sequence[tuple[str, str]], by: str) -> SavedView:
+    def save(self, name: str, choices: Choices, by: str) -> SavedView:
         """Save choices under a name, over those of the same name.
 
         Raises
@@ -58,8 +58,12 @@ class SavedViews:
         name = name.strip()
         if not name or len(name) > 200:
             raise BadInputError("A view's name has 1 to 200 characters. Choose another name.")
-        view = SavedView(name, urlencode(list(choices)), by, datetime.now(UTC))
-        values = {"query": view.query, "saved_by": view.saved_by, "saved_at": view.saved_at}
+        view = SavedView(name, dict(choices), by, datetime.now(UTC))
+        values = {
+            "choices": json.dumps(view.choices, ensure_ascii=False),
+            "saved_by": view.saved_by,
+            "saved_at": view.saved_at,
+        }
         with self._engine.begin() as connection:
             hit = connection.execute(
                 sa.update(saved_views).where(self._mine(), saved_views.c.name == name).values(**values)

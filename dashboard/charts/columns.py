@@ -38,6 +38,8 @@ def as_numbers(column: pl.Series) -> pl.Series | None:
     """
     if column.dtype.is_temporal() or column.dtype == pl.Boolean:
         return None
+    if isinstance(column.dtype, pl.Enum | pl.Categorical):
+        column = column.cast(pl.String)
     numbers = column.cast(pl.Float64, strict=False)
     if numbers.null_count() > column.null_count() or (column.dtype == pl.String and column.is_null().all()):
         return None

@@ -26,7 +26,7 @@ _STATISTICS = {
 
 
 def distribution_chart(frame: pl.DataFrame, metric: str, group: str) -> alt.LayerChart:
-    """Draw a metric's spread within each group of runs; under 20 kB whatever the number of runs.
+    """Draw a metric's spread within each group of runs; under 30 kB whatever the number of runs.
 
     Groups of five runs and more are a box of the middle half with a line from the 5th to the 95th
     percentile and dots at the extremes; smaller groups show each run. At most twenty groups are drawn, the

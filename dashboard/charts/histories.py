@@ -68,7 +68,9 @@ def history_figure(
     """
     drawn = [one for one in series[:MAX_SERIES] if np.isfinite(_cleaned(one.y, log_y)).any()]
     if not drawn:
-        return empty_figure(title, "No point of this metric has been logged yet.")
+        below_zero = log_y and any(np.isfinite(finite(one.y)).any() for one in series[:MAX_SERIES])
+        reason = "No value is above zero: turn the log axis off." if below_zero else _NOTHING_LOGGED
+        return empty_figure(title, reason)
     lines = sum(1 + (one.raw is not None) + 2 * _has_band(one) for one in drawn)
     limit = max(5, min(MAX_POINTS // lines, MAX_POINTS_PER_LINE))
     points = sum(min(len(one.x), limit) for one in drawn)
@@ -100,6 +102,7 @@ def history_figure(
     return figure
 
 
+_NOTHING_LOGGED = "No finite value of this metric has been logged yet."
 _X_TITLES = {"step": "Step", "time": "Time (UTC)", "relative": "Time since start ({unit})"}
 
 

@@ -34,7 +34,8 @@ def scatter_figure(
     A column of numbers, or of texts that all read as numbers, has a numeric axis; times have a time axis;
     anything else has at most 20 categories, the rarest summed up as "other". Above 20,000 runs two numeric
     columns without `colour_by` become a density of 60 x 40 cells; otherwise every n-th run is drawn, and
-    always the runs with the extreme values. The payload stays under 4 MB.
+    always the runs with the extreme values. The payload stays under 3 MB, or 5 MB where names are
+    nothing but markup.
 
     Parameters
     ----------

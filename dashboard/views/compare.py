@@ -12,7 +12,7 @@ from core.runs.explorer import RunExplorer
 from core.runs.types import Run
 from dashboard import data
 from dashboard.formats import count, escape_markdown, number, percent, short_id
-from dashboard.widgets import choices, history_panel, links, states
+from dashboard.widgets import choices, history_panel, links, states, tables
 
 _CANDIDATES = 200
 
@@ -128,7 +128,7 @@ def _metrics(comparison: Comparison, titles: list[str], form: str, everything: b
     for at, title in enumerate(titles):
         columns[title] = [_cell(row, at, form) for row in rows]
     st.dataframe(
-        pl.DataFrame(columns),
+        tables.arrow(pl.DataFrame(columns)),
         hide_index=True,
         key="metrics",
         height=min(38 + 35 * len(rows), 600),
@@ -179,7 +179,7 @@ def _values(comparison: Comparison, titles: list[str], everything: bool) -> None
     for at, title in enumerate(titles):
         columns[title] = [value if (value := row[2][at]) is not None else "–" for row in rows]
     st.dataframe(
-        pl.DataFrame(columns),
+        tables.arrow(pl.DataFrame(columns)),
         hide_index=True,
         key="values",
         column_config={"Key": st.column_config.TextColumn(pinned=True)},

@@ -8,7 +8,7 @@ import streamlit as st
 from core.doctor import Verdict, examine
 from dashboard import data
 from dashboard.formats import escape_markdown, file_size, local_time
-from dashboard.widgets import freshness, states
+from dashboard.widgets import freshness, states, tables
 
 _SIGNS = {Verdict.OK: "✓ ok", Verdict.NOTE: "· note", Verdict.PROBLEM: "✕ problem"}
 
@@ -37,12 +37,14 @@ def render() -> None:
     if not problems:
         st.badge("Everything works", icon=":material/check:", color="green")
     st.dataframe(
-        pl.DataFrame(
-            {
-                "Check": [check.name for check in checks],
-                "State": [_SIGNS[check.verdict] for check in checks],
-                "Finding": [check.finding for check in checks],
-            }
+        tables.arrow(
+            pl.DataFrame(
+                {
+                    "Check": [check.name for check in checks],
+                    "State": [_SIGNS[check.verdict] for check in checks],
+                    "Finding": [check.finding for check in checks],
+                }
+            )
         ),
         hide_index=True,
         key="checks",

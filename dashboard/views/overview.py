@@ -10,8 +10,8 @@ import streamlit as st
 from core.runs.explorer import Matches, RunExplorer, RunsRequest
 from core.runs.filters import equals
 from dashboard import data
-from dashboard.formats import ago, escape_markdown, status_label
-from dashboard.widgets import links, states
+from dashboard.formats import ago, escape_markdown, short_id, status_label
+from dashboard.widgets import links, states, tables
 
 _LATEST = 8
 
@@ -76,7 +76,7 @@ def _experiments(runs: RunExplorer) -> None:
         pl.col("last").alias("Last run"),
     )
     st.dataframe(
-        shown,
+        tables.arrow(shown),
         hide_index=True,
         key="experiments",
         height=min(38 + 35 * shown.height, 400),
@@ -99,7 +99,13 @@ def _listed(runs: RunExplorer, title: str, status: str, nothing: str) -> None:
     for run in matches.snapshot.runs(matches.places[:5].tolist()):
         st.page_link(
             links.RUN_PAGE,
-            label=f"{status_label(run.status)} · {escape_markdown(run.name or run.run_id[:8])} · {ago(run.start_time, now)}",
+            label=" · ".join(
+                (
+                    status_label(run.status),
+                    escape_markdown(run.name or short_id(run.run_id)),
+                    ago(run.start_time, now),
+                )
+            ),
             query_params={"run": run.run_id},
         )
     if len(matches) > 5:
@@ -113,13 +119,15 @@ def _listed(runs: RunExplorer, title: str, status: str, nothing: str) -> None:
 def _runs_table(runs: RunExplorer, matches: Matches, key: str) -> None:
     frame = runs.table(matches, places=matches.places[:_LATEST].tolist())
     st.dataframe(
-        frame.select(
-            pl.col("name").alias("Name"),
-            pl.col("run_id").map_elements(links.run_url, return_dtype=pl.String).alias("Run"),
-            pl.col("status").map_elements(status_label, return_dtype=pl.String).alias("Status"),
-            pl.col("start_time").alias("Started"),
-            pl.col("experiment").alias("Experiment"),
-            pl.col("user").alias("User"),
+        tables.arrow(
+            frame.select(
+                pl.col("name").alias("Name"),
+                pl.col("run_id").map_elements(links.run_url, return_dtype=pl.String).alias("Run"),
+                pl.col("status").map_elements(status_label, return_dtype=pl.String).alias("Status"),
+                pl.col("start_time").alias("Started"),
+                pl.col("experiment").alias("Experiment"),
+                pl.col("user").alias("User"),
+            )
         ),
         hide_index=True,
         key=key,

@@ -26,7 +26,7 @@ from dashboard.formats import (
     short_id,
     status_label,
 )
-from dashboard.widgets import artifact_browser, choices, history_panel, links, states
+from dashboard.widgets import artifact_browser, choices, history_panel, links, states, tables
 
 _HEADLINE_METRICS = 6
 _SPARKLINES = 20
@@ -140,7 +140,7 @@ def _metrics(runs: RunExplorer, run: Run) -> None:
         schema={"Metric": pl.String, "Last": pl.String, "History": pl.List(pl.Float64)},
     )
     st.dataframe(
-        frame,
+        tables.arrow(frame),
         hide_index=True,
         key="metrics_table",
         column_config={
@@ -172,19 +172,21 @@ def _pairs(noun: str, values: object, key: str) -> None:
         states.empty(f"This run logged no {noun}s.")
         return
     frame = pl.DataFrame({noun.capitalize(): [one for one, _ in pairs], "Value": [one for _, one in pairs]})
-    st.dataframe(frame, hide_index=True, key=key)
+    st.dataframe(tables.arrow(frame), hide_index=True, key=key)
 
 
 def _data(runs: RunExplorer, run: Run) -> None:
     if run.datasets:
         st.dataframe(
-            pl.DataFrame(
-                {
-                    "Data set": [one.name for one in run.datasets],
-                    "Context": [one.context or "–" for one in run.datasets],
-                    "Digest": [one.digest for one in run.datasets],
-                    "Source": [one.source[:200] for one in run.datasets],
-                }
+            tables.arrow(
+                pl.DataFrame(
+                    {
+                        "Data set": [one.name for one in run.datasets],
+                        "Context": [one.context or "–" for one in run.datasets],
+                        "Digest": [one.digest for one in run.datasets],
+                        "Source": [one.source[:200] for one in run.datasets],
+                    }
+                )
             ),
             hide_index=True,
             key="datasets_table",
@@ -193,13 +195,15 @@ def _data(runs: RunExplorer, run: Run) -> None:
         st.caption("This run logged no data set.")
     checks = check_hashes(run)
     st.dataframe(
-        pl.DataFrame(
-            {
-                "Hash of": [one.subject for one in checks],
-                "Short": [one.short or "–" for one in checks],
-                "Full": [one.full or "–" for one in checks],
-                "Verification": [_VERDICTS[one.verdict] for one in checks],
-            }
+        tables.arrow(
+            pl.DataFrame(
+                {
+                    "Hash of": [one.subject for one in checks],
+                    "Short": [one.short or "–" for one in checks],
+                    "Full": [one.full or "–" for one in checks],
+                    "Verification": [_VERDICTS[one.verdict] for one in checks],
+                }
+            )
         ),
         hide_index=True,
         key="hashes_table",
@@ -211,12 +215,14 @@ def _data(runs: RunExplorer, run: Run) -> None:
         return
     if versions:
         st.dataframe(
-            pl.DataFrame(
-                {
-                    "Registered model": [one.name for one in versions],
-                    "Version": [one.version for one in versions],
-                    "Stage": [one.stage for one in versions],
-                }
+            tables.arrow(
+                pl.DataFrame(
+                    {
+                        "Registered model": [one.name for one in versions],
+                        "Version": [one.version for one in versions],
+                        "Stage": [one.stage for one in versions],
+                    }
+                )
             ),
             hide_index=True,
             key="versions_table",
@@ -237,11 +243,13 @@ def _children(runs: RunExplorer, run: Run) -> None:
     left.markdown(count(len(children), "child run"))
     right.page_link(links.RUNS_PAGE, label="Show them in Runs", query_params={"q": clause or ""})
     st.dataframe(
-        frame.select(
-            pl.col("name").alias("Name"),
-            pl.col("run_id").map_elements(links.run_url, return_dtype=pl.String).alias("Run"),
-            pl.col("status").map_elements(status_label, return_dtype=pl.String).alias("Status"),
-            *[pl.col(one).alias(one.partition(".")[2]) for one in metrics],
+        tables.arrow(
+            frame.select(
+                pl.col("name").alias("Name"),
+                pl.col("run_id").map_elements(links.run_url, return_dtype=pl.String).alias("Run"),
+                pl.col("status").map_elements(status_label, return_dtype=pl.String).alias("Status"),
+                *[pl.col(one).alias(one.partition(".")[2]) for one in metrics],
+            )
         ),
         hide_index=True,
         key="children_table",

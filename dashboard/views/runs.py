@@ -23,6 +23,12 @@ from dashboard.widgets import (
     states,
 )
 
+# The widgets whose choices make a saved view.
+_WIDGETS = (
+    *("exp", "q", "sort", "desc", "view", "point", "facets", "show", "nested", "metrics", "params", "tags"),
+    *("chart", "x", "y", "colour", "log_x", "log_y", "metric", "axes", "group"),
+)
+
 
 def render() -> None:
     """Draw the page."""
@@ -35,27 +41,30 @@ def render() -> None:
             f"MLFLOW_TRACKING_URI={workspace.address.shown} python train.py",
         )
         return
-    request = run_filters.toolbar(runs)
+    asked = run_filters.toolbar(runs)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        shown = choices.choose("Show", ["Table", "Charts"], "show")
+        total = st.container(width="content")
+        st.space("stretch")
+        nested = shown == "Table" and st.toggle("Nested", key="nested", bind="query-params")
+        columns = run_columns.chooser(runs, asked.experiments)
+        saved_views.popover(workspace, "runs", _WIDGETS, (run_table.BASELINE, run_table.OPENED))
+        export = st.container(width="content")
+        if st.button(
+            "Refresh", icon=":material/refresh:", key="refresh", help="Reads every run again, edits included."
+        ):
+            freshness.refresh(workspace)
+            st.rerun()
+    request = run_filters.viewed(asked)
     run_filters.facets(runs, request)
-    tools = st.container(horizontal=True, vertical_alignment="center")
     try:
         matches = runs.find(request)
     except GreenroomError as error:
         states.failed(error)
         return
-    with tools:
-        shown = choices.choose("Show", ["Table", "Charts"], "show")
-        st.markdown(f"**{count(len(matches), 'run')}**", width="content")
-        st.space("stretch")
-        nested = shown == "Table" and st.toggle("Nested", key="nested", bind="query-params")
-        columns = run_columns.chooser(runs, request.experiments)
-        saved_views.popover(workspace, "runs", left_out=(run_table.SELECTED,))
+    total.markdown(f"**{count(len(matches), 'run')}**", width="content")
+    with export:
         _export(runs, matches)
-        if st.button(
-            "Refresh", icon=":material/refresh:", key="refresh", help="Read every run again, edits included."
-        ):
-            freshness.refresh(workspace)
-            st.rerun()
     if shown == "Charts":
         run_charts.draw(runs, matches)
         return

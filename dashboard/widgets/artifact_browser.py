@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import streamlit as st
 
@@ -133,7 +134,8 @@ def _download(artifacts: RunArtifacts, entry: ArtifactEntry, limit: int, run: Ru
             icon=":material/info:",
         )
         st.code(
-            f"mlflow artifacts download --run-id {run.run_id} --artifact-path '{entry.path}'", language="bash"
+            f"mlflow artifacts download --run-id {run.run_id} --artifact-path {shlex.quote(entry.path)}",
+            language="bash",
         )
         return
     st.download_button(

@@ -32,3 +32,14 @@ def choose(
         help=help,
     )
     return picked or options[0]
+
+
+def keep_valid(key: str, options: Sequence[str]) -> None:
+    """Drop what a widget remembers but no longer offers, such as a metric that only other runs have."""
+    value = st.session_state.get(key)
+    if isinstance(value, list):
+        known = set(options)
+        if not known.issuperset(value):
+            st.session_state[key] = [one for one in value if one in known]
+    elif value is not None and value not in options:
+        st.session_state[key] = options[0]

@@ -18,7 +18,7 @@ from dashboard import data
 from dashboard.charts.histories import HistorySeries, history_figure
 from dashboard.charts.theme import line_styles
 from dashboard.formats import short_id
-from dashboard.widgets import choices, states
+from dashboard.widgets import choices, states, tables
 
 Axis = Literal["step", "time", "relative"]
 
@@ -100,7 +100,7 @@ def _first_with_history(run: Run, metrics: Sequence[str]) -> int:
 
 def _infinite(history: MetricHistory) -> MetricHistory:
     """Give back the infinity that MLflow's databases keep as the largest float."""
-    values = np.where(np.abs(history.values) >= _LARGEST, np.sign(history.values) * np.inf, history.values)
+    values = np.where(np.abs(history.values) >= _LARGEST, np.copysign(np.inf, history.values), history.values)
     return MetricHistory(history.run_id, history.key, history.steps, history.times, values)
 
 
@@ -178,7 +178,7 @@ def _table(runs: Sequence[Run], histories: Sequence[MetricHistory], key: str) ->
         )
         if frame.height > _TABLE_ROWS:
             st.caption(f"The first {_TABLE_ROWS:,} of {frame.height:,} points; the download has all.")
-        st.dataframe(frame.head(_TABLE_ROWS), hide_index=True, key=f"{key}_data")
+        st.dataframe(tables.arrow(frame.head(_TABLE_ROWS)), hide_index=True, key=f"{key}_data")
         st.download_button(
             "CSV", lambda: data.as_csv(frame), "history.csv", "text/csv", key=f"{key}_csv", on_click="ignore"
         )

@@ -9,13 +9,14 @@ import streamlit as st
 
 from core.errors import GreenroomError
 from core.runs.explorer import Matches, RunExplorer
+from core.runs.metric_direction import known_direction
 from dashboard import data
 from dashboard.charts.distribution import distribution_chart
 from dashboard.charts.importance import importance_chart
 from dashboard.charts.parallel import parallel_coordinates_figure
 from dashboard.charts.scatter import scatter_figure
 from dashboard.formats import count, escape_markdown, number, percent
-from dashboard.widgets import choices, links, states
+from dashboard.widgets import choices, links, states, tables
 
 _TABLE_ROWS = 1_000
 _FIRST_PARAMS = 6
@@ -28,6 +29,12 @@ def draw(runs: RunExplorer, matches: Matches) -> None:
     if not len(matches) or not metrics:
         states.empty("The matching runs have no metrics to draw. Widen the filter, or log metrics.")
         return
+    for key, options in (
+        ("x", _fields(metrics, params)),
+        ("y", _fields(metrics, params)),
+        ("metric", metrics),
+    ):
+        choices.keep_valid(key, options)
     charts: dict[str, Callable[[RunExplorer, Matches, list[str], list[str]], None]] = {
         "Scatter": _scatter,
         "Parallel coordinates": _parallel,
@@ -62,7 +69,7 @@ def _below(frame: pl.DataFrame, columns: list[str]) -> None:
             st.caption(
                 f"The first {_TABLE_ROWS:,} of {count(frame.height, 'run')}; export the whole from the bar above."
             )
-        st.dataframe(frame.select(columns).head(_TABLE_ROWS), hide_index=True, key="chart_data")
+        st.dataframe(tables.arrow(frame.select(columns).head(_TABLE_ROWS)), hide_index=True, key="chart_data")
 
 
 def _scatter(runs: RunExplorer, matches: Matches, metrics: list[str], params: list[str]) -> None:
@@ -72,9 +79,11 @@ def _scatter(runs: RunExplorer, matches: Matches, metrics: list[str], params: li
         "X", fields, index=len(metrics) if params else 0, key="x", bind="query-params", format_func=_label
     )
     y = columns[1].selectbox("Y", fields, key="y", bind="query-params", format_func=_label)
+    colours = ["(none)", "status", "user", "experiment", *fields]
+    choices.keep_valid("colour", colours)
     colour = columns[2].selectbox(
         "Colour",
-        ["(none)", "status", "user", "experiment", *fields],
+        colours,
         key="colour",
         bind="query-params",
         format_func=_label_or_plain,
@@ -116,12 +125,16 @@ def _parallel(runs: RunExplorer, matches: Matches, metrics: list[str], params: l
     left, right = st.columns([1, 3], vertical_alignment="bottom")
     metric = left.selectbox("Metric", metrics, key="metric", bind="query-params")
     varying = [key for key in params if _varies(matches, key)]
+    choices.keep_valid("axes", varying)
     chosen = right.multiselect(
         "Params", varying, default=varying[:_FIRST_PARAMS], key="axes", bind="query-params", max_selections=11
     )
     fields = [f"params.{key}" for key in chosen] + [f"metrics.{metric}"]
     frame = _named(runs.table(matches, fields), fields)
-    figure = parallel_coordinates_figure(frame, [_label(f"params.{key}") for key in chosen], metric)
+    higher = runs.directions().get(metric, known_direction(metric))
+    figure = parallel_coordinates_figure(
+        frame, [_label(f"params.{key}") for key in chosen], metric, higher_is_better=higher is not False
+    )
     st.plotly_chart(figure, key="parallel", alt=f"Params of each run and its {metric}")
     _below(frame, ["name", "run_id", *[_label(field) for field in fields]])
 
@@ -142,6 +155,7 @@ def _distribution(runs: RunExplorer, matches: Matches, metrics: list[str], param
         *[f"params.{key}" for key in params],
         *[f"tags.{key}" for key in tags],
     ]
+    choices.keep_valid("group", groups)
     group = right.selectbox("Group by", groups, key="group", bind="query-params")
     wanted = [f"metrics.{metric}", *([group] if "." in group else [])]
     frame = runs.table(matches, wanted).rename({f"metrics.{metric}": metric})
@@ -172,15 +186,17 @@ def _importance(runs: RunExplorer, matches: Matches, metrics: list[str], params:
     )
     with st.expander("Data"):
         st.dataframe(
-            pl.DataFrame(
-                {
-                    "Param": [row.param for row in found.rows],
-                    "Importance": [percent(row.importance) for row in found.rows],
-                    "Spearman": [number(row.correlation) for row in found.rows],
-                    "Kind": [row.kind.value for row in found.rows],
-                    "Values": [row.n_values for row in found.rows],
-                    "Missing": [row.missing for row in found.rows],
-                }
+            tables.arrow(
+                pl.DataFrame(
+                    {
+                        "Param": [row.param for row in found.rows],
+                        "Importance": [percent(row.importance) for row in found.rows],
+                        "Spearman": [number(row.correlation) for row in found.rows],
+                        "Kind": [row.kind.value for row in found.rows],
+                        "Values": [row.n_values for row in found.rows],
+                        "Missing": [row.missing for row in found.rows],
+                    }
+                )
             ),
             hide_index=True,
             key="importance_data",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.explorer import RunExplorer
-from dashboard.widgets import run_filters
+from dashboard.widgets import choices, run_filters
 
 _DEFAULTS = {"metrics": 6, "params": 4, "tags": 0}
 # A table of thousands of columns is of no use to anybody and slow to send.
@@ -22,6 +22,7 @@ def chooser(runs: RunExplorer, experiments: tuple[str, ...] | None) -> tuple[str
             if table == "tags":
                 keys.sort(key=lambda key: key.startswith("mlflow."))
             default = [key for key in keys if not key.startswith("mlflow.")][:count]
+            choices.keep_valid(table, keys)
             picked = st.multiselect(
                 f"{table.capitalize()} ({len(keys):,})",
                 keys,

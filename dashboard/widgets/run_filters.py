@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import streamlit as st
 
@@ -36,6 +37,7 @@ def toolbar(runs: RunExplorer) -> RunsRequest:
     names = [one.name for one in known if one.lifecycle_stage == "active"]
     names += [one.name for one in known if one.lifecycle_stage != "active"]
     _say_unknown(names)
+    choices.keep_valid(EXPERIMENTS, names)
     columns = st.columns([3, 4, 4], vertical_alignment="bottom")
     chosen = columns[0].multiselect(
         "Experiments", names, key=EXPERIMENTS, bind="query-params", placeholder="All experiments"
@@ -51,7 +53,7 @@ def toolbar(runs: RunExplorer) -> RunsRequest:
     experiments = tuple(chosen) or None
     with columns[2]:
         order_by = _order(runs, experiments)
-    return RunsRequest(experiments, text or "", order_by, _view(), _metric_view())
+    return RunsRequest(experiments, text or "", order_by)
 
 
 def _say_unknown(names: list[str]) -> None:
@@ -67,6 +69,7 @@ def _order(runs: RunExplorer, experiments: tuple[str, ...] | None) -> tuple[str,
     options = list(_ATTRIBUTE_ORDERS)
     for table in ("metrics", "params", "tags"):
         options += [f"{table}.{filters.quote_key(key)}" for key, _ in runs.keys(table, experiments)]
+    choices.keep_valid(ORDER, options)
     left, right = st.columns([3, 1], vertical_alignment="bottom", wrap=False)
     field = left.selectbox(
         "Sort by",
@@ -80,12 +83,13 @@ def _order(runs: RunExplorer, experiments: tuple[str, ...] | None) -> tuple[str,
     return (f"{field} {'DESC' if descending else 'ASC'}",)
 
 
-def _view() -> RunView:
-    return RunView(st.session_state.get(VIEW) or RunView.ACTIVE)
-
-
-def _metric_view() -> MetricView:
-    return MetricView(st.session_state.get(METRIC_VIEW) or MetricView.LAST)
+def viewed(request: RunsRequest) -> RunsRequest:
+    """Return the request with the run view and metric point that `view_choices` drew."""
+    return replace(
+        request,
+        view=RunView(st.session_state[VIEW]),
+        metric_view=MetricView(st.session_state[METRIC_VIEW]),
+    )
 
 
 def view_choices() -> None:
@@ -112,6 +116,7 @@ def facets(runs: RunExplorer, request: RunsRequest) -> None:
         _facet(runs, request, "attribute", "status", "Status")
         _facet(runs, request, "attribute", "user_id", "User")
         _period()
+        choices.keep_valid(FACETS, options)
         chosen = st.session_state.get(FACETS, default)
         for field in chosen:
             table, _, key = field.partition(".")

@@ -14,7 +14,7 @@ from core.runs.explorer import Matches, RunExplorer
 from core.runs.search import Tree
 from core.runs.types import MetricView
 from dashboard.formats import duration, number, short_id, status_label
-from dashboard.widgets import links
+from dashboard.widgets import links, tables
 
 PAGE_ROWS = 100
 SELECTED, BASELINE, OPENED = "sel", "base", "open"
@@ -79,7 +79,7 @@ def draw(
     turn = st.session_state.get("selection_turn", 0)
     key = f"runs:{hashlib.sha1(''.join(ids).encode(), usedforsecurity=False).hexdigest()[:12]}:{turn}"
     st.dataframe(
-        shown,
+        tables.arrow(shown),
         key=key,
         hide_index=True,
         height=min(38 + 35 * max(len(ids), 1), 640),

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.runs.saved_views import Choices
 from core.workspace import Workspace
 from dashboard.formats import escape_markdown, local_time
-from dashboard.widgets import links
 
 
-def popover(workspace: Workspace, page: str, left_out: Sequence[str]) -> None:
+def popover(workspace: Workspace, page: str, widgets: Sequence[str], in_address: Sequence[str]) -> None:
     """Draw the popover of saved views.
 
     Parameters
     ----------
-    left_out : sequence of str
-        URL parameters that are no part of a view, such as the selection.
+    widgets : sequence of str
+        Keys of the widgets whose choices make a view.
+    in_address : sequence of str
+        URL parameters that make a view too and belong to no widget.
     """
     with st.popover("Saved views", icon=":material/bookmark:"):
         views = workspace.saved_views(page)
@@ -27,9 +29,13 @@ def popover(workspace: Workspace, page: str, left_out: Sequence[str]) -> None:
             view = known[name]
             st.caption(f"Saved by {escape_markdown(view.saved_by)}, {local_time(view.saved_at)}")
             with st.container(horizontal=True):
-                if st.button("Open", key=f"{page}_view_open", type="primary"):
-                    _clear()
-                    st.switch_page(links.RUNS_PAGE, query_params=list(view.choices))
+                st.button(
+                    "Open",
+                    key=f"{page}_view_open",
+                    type="primary",
+                    on_click=_restore,
+                    args=(view.choices, in_address),
+                )
                 if st.button("Delete", key=f"{page}_view_delete"):
                     views.delete(name)
                     st.rerun()
@@ -37,18 +43,22 @@ def popover(workspace: Workspace, page: str, left_out: Sequence[str]) -> None:
             st.caption("No view is saved yet. Filter, sort, choose columns, and keep it here for everybody.")
         new = st.text_input("Name", key=f"{page}_view_name", max_chars=200)
         if st.button("Save this view", key=f"{page}_view_save", disabled=not (new or "").strip()):
-            pairs = [
-                (key, value)
-                for key in st.query_params
-                if key not in left_out
-                for value in st.query_params.get_all(key)
-            ]
-            views.save(new, pairs, workspace.user)
+            views.save(new or "", _choices(widgets, in_address), workspace.user)
             st.rerun()
 
 
-def _clear() -> None:
-    """Forget the page's present choices, which would win over those of the view."""
-    for key in list(st.session_state):
-        if isinstance(key, str) and not key.startswith(("shown_", "_")):
-            del st.session_state[key]
+def _choices(widgets: Sequence[str], in_address: Sequence[str]) -> Choices:
+    chosen = {key: st.session_state[key] for key in widgets if key in st.session_state}
+    return chosen | {key: st.query_params[key] for key in in_address if key in st.query_params}
+
+
+def _restore(choices: Choices, in_address: Sequence[str]) -> None:
+    """Set every choice before the page is drawn; what the view does not know stays as it is."""
+    for key in in_address:
+        if key in choices:
+            st.query_params[key] = str(choices[key])
+        elif key in st.query_params:
+            del st.query_params[key]
+    for key, value in choices.items():
+        if key not in in_address:
+            st.session_state[key] = value

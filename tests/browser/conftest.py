@@ -36,19 +36,30 @@ def _fill(client: MlflowClient, folder: Path, runs: int = 130) -> tuple[str, lis
     data = mlflow.data.from_numpy(np.arange(20), name="sales")._to_mlflow_entity()
     ids = []
     for number in range(runs):
-        run = client.create_run(experiment, start_time=1_700_000_000_000 + 60_000 * number, run_name=f"run {number:03d}")
+        run = client.create_run(
+            experiment, start_time=1_700_000_000_000 + 60_000 * number, run_name=f"run {number:03d}"
+        )
         run_id = run.info.run_id
         ids.append(run_id)
-        points = [Metric("loss", 1 / (1 + step) + number / 1000, 1_700_000_000_000 + step, step) for step in range(30)]
+        points = [
+            Metric("loss", 1 / (1 + step) + number / 1000, 1_700_000_000_000 + step, step)
+            for step in range(30)
+        ]
         score = [Metric("score", (number * 37 % 101) / 100, 1_700_000_000_100, 0)]
-        params = [Param("model", "ridge" if number % 2 else "forest"), Param("seed", str(number % 3)), Param("depth", str(number % 7))]
+        params = [
+            Param("model", "ridge" if number % 2 else "forest"),
+            Param("seed", str(number % 3)),
+            Param("depth", str(number % 7)),
+        ]
         tags = [RunTag("team", "alpha" if number % 3 else "beta")]
         if 0 < number < 6:
             tags.append(RunTag("mlflow.parentRunId", ids[0]))
         client.log_batch(run_id, points + score, params, tags)
         if number % 10 == 0:
             client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
-        client.set_terminated(run_id, "FAILED" if number % 25 == 24 else "FINISHED", 1_700_000_030_000 + 60_000 * number)
+        client.set_terminated(
+            run_id, "FAILED" if number % 25 == 24 else "FINISHED", 1_700_000_030_000 + 60_000 * number
+        )
     client.log_table(ids[-1], stores.frame_of(40), "tables/predictions.json")
     client.log_text(ids[-1], "<script>alert('no')</script> plain text", "notes/readme.html")
     client.log_dict(ids[-1], {"alpha": [1, 2, 3], "nested": {"a": None}}, "config.json")
@@ -114,7 +125,9 @@ def settle(page: Page) -> None:
     quiet_since = time.monotonic()
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        busy = page.locator('[data-testid="stStatusWidget"], [data-stale="true"], [data-testid="stSkeleton"]').count()
+        busy = page.locator(
+            '[data-testid="stStatusWidget"], [data-stale="true"], [data-testid="stSkeleton"]'
+        ).count()
         if busy:
             quiet_since = time.monotonic()
         elif time.monotonic() - quiet_since > 0.5:

@@ -28,7 +28,9 @@ def test_filter_sort_select_compare_and_share(open_page: OpenPage, dashboard: Da
     page.keyboard.press("Enter")
     settle(page)
     theirs = client.search_runs(
-        [dashboard.experiment], "params.model = 'ridge' AND metrics.score > 0.5", order_by=["metrics.score DESC"]
+        [dashboard.experiment],
+        "params.model = 'ridge' AND metrics.score > 0.5",
+        order_by=["metrics.score DESC"],
     )
     expect(page.get_by_text(f"{len(theirs)} runs")).to_be_visible()
 

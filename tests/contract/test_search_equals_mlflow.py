@@ -25,7 +25,11 @@ from core.runs.types import RunView
 from tests.stores import DATASETS, METRIC_KEYS, NUMBERS, PARAM_KEYS, TAG_KEYS, WORDS
 
 CASES = int(os.environ.get("SEARCH_CASES", "300"))
-VIEWS = {RunView.ACTIVE: ViewType.ACTIVE_ONLY, RunView.DELETED: ViewType.DELETED_ONLY, RunView.ALL: ViewType.ALL}
+VIEWS = {
+    RunView.ACTIVE: ViewType.ACTIVE_ONLY,
+    RunView.DELETED: ViewType.DELETED_ONLY,
+    RunView.ALL: ViewType.ALL,
+}
 
 
 class Pair:
@@ -33,7 +37,9 @@ class Pair:
 
     def __init__(self, uri: str, folder: Path) -> None:
         self.client = MlflowClient(uri)
-        self.experiments = [one.experiment_id for one in self.client.search_experiments(view_type=ViewType.ALL)]
+        self.experiments = [
+            one.experiment_id for one in self.client.search_experiments(view_type=ViewType.ALL)
+        ]
         self.source: RunSource = open_source(parse(uri), None, folder / "view")
         index = RunIndex(folder / "index", parse(uri).key)
         index.sync(self.source)
@@ -45,7 +51,11 @@ class Pair:
         """Ask MLflow; a refusal is the word "refused"."""
         try:
             found = self.client.search_runs(
-                self.experiments, filter_string=text, run_view_type=VIEWS[view], order_by=order, max_results=1000
+                self.experiments,
+                filter_string=text,
+                run_view_type=VIEWS[view],
+                order_by=order,
+                max_results=1000,
             )
         except (MlflowException, OverflowError):
             return "refused"
@@ -55,7 +65,10 @@ class Pair:
         """Ask the index."""
         try:
             query = SearchQuery(
-                tuple(self.experiments), filters.parse_filter(text), filters.parse_order_by(tuple(order)), view
+                tuple(self.experiments),
+                filters.parse_filter(text),
+                filters.parse_order_by(tuple(order)),
+                view,
             )
             places = search(self.snapshot, query, self.source.rank_strings)
         except BadInputError:
@@ -82,7 +95,23 @@ def _quoted(text: str) -> str:
 _words = st.sampled_from(WORDS).map(_quoted)
 _patterns = st.one_of(
     _words,
-    st.sampled_from(("'%'", "'p%'", "'%O'", "'_p%'", "'%0%'", "'ST%E'", "'%ß%'", "'Ü%'", "'ü%'", "'%l_nes'", "'%\\_%'", "'a2c%'", "'1__%'")),
+    st.sampled_from(
+        (
+            "'%'",
+            "'p%'",
+            "'%O'",
+            "'_p%'",
+            "'%0%'",
+            "'ST%E'",
+            "'%ß%'",
+            "'Ü%'",
+            "'ü%'",
+            "'%l_nes'",
+            "'%\\_%'",
+            "'a2c%'",
+            "'1__%'",
+        )
+    ),
 )
 _key = lambda keys: st.sampled_from(keys).map(filters.quote_key)  # noqa: E731
 _numbers = st.one_of(
@@ -97,19 +126,60 @@ _times = st.integers(1_699_999_999_000, 1_700_000_106_000).map(lambda value: str
 
 _clauses = st.one_of(
     st.tuples(st.just("metrics."), _key(METRIC_KEYS), _comparison, _numbers),
-    st.tuples(st.sampled_from(("params.", "parameter.", "param.")), _key(PARAM_KEYS), _text_comparison, _words),
+    st.tuples(
+        st.sampled_from(("params.", "parameter.", "param.")), _key(PARAM_KEYS), _text_comparison, _words
+    ),
     st.tuples(st.just("params."), _key(PARAM_KEYS), _like, _patterns),
     st.tuples(st.just("tags."), _key(TAG_KEYS), _text_comparison, _words),
     st.tuples(st.sampled_from(("tags.", "tag.")), _key(TAG_KEYS), _like, _patterns),
-    st.tuples(st.sampled_from(("params.", "tags.")), _key(PARAM_KEYS + TAG_KEYS), st.sampled_from(("IS NULL", "IS NOT NULL")), st.just("")),
-    st.tuples(st.just("attributes."), st.sampled_from(("start_time", "end_time", "created")), _comparison, _times),
-    st.tuples(st.just("attributes."), st.just("status"), _text_comparison, st.sampled_from(("'FINISHED'", "'RUNNING'", "'failed'"))),
-    st.tuples(st.just("attributes."), st.sampled_from(("run_name", "`Run name`")), _text_comparison, st.sampled_from(("'same name'", "'名前'", "'run 3'"))),
-    st.tuples(st.just("attributes."), st.just("run_name"), _like, st.sampled_from(("'run%'", "'SAME%'", "'%<b>'", "'%1'"))),
-    st.tuples(st.sampled_from(("datasets.", "dataset.")), st.just("name"), _text_comparison, st.sampled_from([f"'{name}'" for name, _ in DATASETS])),
-    st.tuples(st.just("dataset."), st.sampled_from(("name", "context")), _like, st.sampled_from(("'pri%'", "'Prices\\_%'", "'%a%'", "'TRAIN%'"))),
-    st.tuples(st.just("dataset."), st.just("context"), st.sampled_from(("IN", "NOT IN")), st.sampled_from(("('training')", "('training', 'eval')"))),
-    st.tuples(st.just("dataset."), st.just("context"), _text_comparison, st.sampled_from(("'training'", "'eval'"))),
+    st.tuples(
+        st.sampled_from(("params.", "tags.")),
+        _key(PARAM_KEYS + TAG_KEYS),
+        st.sampled_from(("IS NULL", "IS NOT NULL")),
+        st.just(""),
+    ),
+    st.tuples(
+        st.just("attributes."), st.sampled_from(("start_time", "end_time", "created")), _comparison, _times
+    ),
+    st.tuples(
+        st.just("attributes."),
+        st.just("status"),
+        _text_comparison,
+        st.sampled_from(("'FINISHED'", "'RUNNING'", "'failed'")),
+    ),
+    st.tuples(
+        st.just("attributes."),
+        st.sampled_from(("run_name", "`Run name`")),
+        _text_comparison,
+        st.sampled_from(("'same name'", "'名前'", "'run 3'")),
+    ),
+    st.tuples(
+        st.just("attributes."),
+        st.just("run_name"),
+        _like,
+        st.sampled_from(("'run%'", "'SAME%'", "'%<b>'", "'%1'")),
+    ),
+    st.tuples(
+        st.sampled_from(("datasets.", "dataset.")),
+        st.just("name"),
+        _text_comparison,
+        st.sampled_from([f"'{name}'" for name, _ in DATASETS]),
+    ),
+    st.tuples(
+        st.just("dataset."),
+        st.sampled_from(("name", "context")),
+        _like,
+        st.sampled_from(("'pri%'", "'Prices\\_%'", "'%a%'", "'TRAIN%'")),
+    ),
+    st.tuples(
+        st.just("dataset."),
+        st.just("context"),
+        st.sampled_from(("IN", "NOT IN")),
+        st.sampled_from(("('training')", "('training', 'eval')")),
+    ),
+    st.tuples(
+        st.just("dataset."), st.just("context"), _text_comparison, st.sampled_from(("'training'", "'eval'"))
+    ),
 ).map(lambda parts: f"{parts[0]}{parts[1]} {parts[2]} {parts[3]}".strip())
 
 _filters = st.lists(_clauses, max_size=3).map(lambda parts: " AND ".join(parts))
@@ -119,7 +189,18 @@ _orders = st.lists(
             _key(METRIC_KEYS).map("metrics.{}".format),
             _key(PARAM_KEYS).map("params.{}".format),
             _key(TAG_KEYS).map("tags.{}".format),
-            st.sampled_from(("attributes.start_time", "start_time", "attributes.end_time", "attributes.run_name", "attributes.status", "attributes.run_id", "attributes.user_id", "created")),
+            st.sampled_from(
+                (
+                    "attributes.start_time",
+                    "start_time",
+                    "attributes.end_time",
+                    "attributes.run_name",
+                    "attributes.status",
+                    "attributes.run_id",
+                    "attributes.user_id",
+                    "created",
+                )
+            ),
         ),
         st.sampled_from(("", " ASC", " DESC", " asc", " desc")),
     ).map("".join),
@@ -149,7 +230,9 @@ _settings = settings(
         pytest.param("icu_store", marks=pytest.mark.postgres),
     ],
 )
-def test_generated_filters_and_orders(store: str, pair: Callable[[str], Pair], request: pytest.FixtureRequest) -> None:
+def test_generated_filters_and_orders(
+    store: str, pair: Callable[[str], Pair], request: pytest.FixtureRequest
+) -> None:
     both = pair(request.getfixturevalue(store))
 
     @_settings

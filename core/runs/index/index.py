@@ -271,7 +271,8 @@ class RunIndex:
         same = now.join(known, on=["run_id", "digest"], how="semi")["run_id"]
         changed = select(batch, ~now["run_id"].is_in(same.implode()))
         lost = missing.filter(missing.is_in(known["run_id"].implode())).to_list()
-        return self._store(source, snapshot, changed, tuple(dict.fromkeys([*gone, *lost])), marks, ())
+        problems = snapshot.manifest.problems
+        return self._store(source, snapshot, changed, tuple(dict.fromkeys([*gone, *lost])), marks, problems)
 
     def _store(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ from core.runs.types import (
 
 T = TypeVar("T")
 
+_ID = re.compile(r"[\w.\-]+")
 _IDS_A_REQUEST = 100
 _LIVE_RUNS_A_LOOK = 300
 # Clocks of training machines differ: runs that started this long before the newest are asked for again.
@@ -112,6 +114,7 @@ class ClientSource:
     def _experiments(self) -> list[Any]:
         from mlflow.entities import ViewType
 
+        self._link_new()
         found: list[Any] = []
         token = None
         while True:
@@ -127,8 +130,6 @@ class ClientSource:
 
     def read_all(self, on_progress: OnProgress | None = None) -> FullRead:
         report = on_progress or (lambda progress: None)
-        if self._view:
-            self._view.refresh()
         marks = {"read_at": time.time()}
         ids = [one.experiment_id for one in self._experiments()]
         parts: list[RunBatch] = []
@@ -184,9 +185,11 @@ class ClientSource:
                 return
 
     def read_runs(self, run_ids: Sequence[str]) -> RunBatch:
-        ids = list(dict.fromkeys(run_ids))
+        # Text that can be no id would break the filter below.
+        ids = [one for one in dict.fromkeys(run_ids) if _ID.fullmatch(one)]
         if not ids:
             return empty_batch()
+        self._link_new()
         if self._view:
             runs = [run for run_id in ids if (run := self._run_or_none(run_id)) is not None]
             return to_batch(runs)
@@ -202,11 +205,9 @@ class ClientSource:
         return concat(parts)
 
     def _run_or_none(self, run_id: str) -> Any:
-        from mlflow.exceptions import MlflowException
-
         try:
-            return self._client.get_run(run_id)
-        except MlflowException:
+            return self._ask(self._client.get_run, run_id)
+        except SourceError:
             return None
 
     def changes(self, known: Known) -> Changes:
@@ -236,8 +237,14 @@ class ClientSource:
 
     def histories(self, run_ids: Sequence[str], key: str) -> tuple[MetricHistory, ...]:
         found = []
+        self._link_new()
         for run_id in run_ids:
-            points = self._ask(self._client.get_metric_history, run_id, key)
+            try:
+                points = self._ask(self._client.get_metric_history, run_id, key)
+            except SourceError:
+                if self._view is None or self._run_or_none(run_id) is not None:
+                    raise
+                continue
             if points:
                 found.append(_history(run_id, key, points))
         return tuple(found)
@@ -257,6 +264,7 @@ class ClientSource:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     def logged_models(self, run_id: str) -> tuple[LoggedModel, ...]:
+        self._link_new()
         run = self._ask(self._client.get_run, run_id)
         outputs = getattr(getattr(run, "outputs", None), "model_outputs", None) or []
         models = []
@@ -267,11 +275,17 @@ class ClientSource:
         return tuple(model for _, model in sorted(models, key=lambda one: -one[0]))
 
     def registered_versions(self, run_id: str) -> tuple[RegisteredVersion, ...]:
+        self._link_new()
         found = self._ask(self._client.search_model_versions, f"run_id = '{run_id}'")
         versions = (
             RegisteredVersion(one.name, int(one.version), one.current_stage or "None") for one in found
         )
         return tuple(sorted(versions, key=lambda one: (one.name, one.version)))
+
+    def _link_new(self) -> None:
+        """Show MLflow what was added to a file store since the last question."""
+        if self._view:
+            self._view.refresh()
 
     def _ask(self, question: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Ask MLflow, and put a failure into a sentence."""

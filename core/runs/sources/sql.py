@@ -43,6 +43,15 @@ _IDS_A_QUERY = 500
 _LIVE_RUNS_A_LOOK = 300
 _NEEDED = {"experiments", "runs", "latest_metrics", "metrics", "params", "tags"}
 _LONG_TABLES = ("latest_metrics", "params", "tags")
+# An answer without rows has no types of its own, and cannot be joined to one that has.
+_POINTS_SCHEMA: dict[str, Any] = {
+    "run_uuid": pl.String,
+    "step": pl.Int64,
+    "time": pl.Int64,
+    "value": pl.Float64,
+    "is_nan": pl.Int8,
+}
+_EXTREMES_SCHEMA: dict[str, Any] = {"run_id": pl.String, "min": pl.Float64, "max": pl.Float64}
 
 
 def literal(text: str) -> str:
@@ -286,7 +295,7 @@ class SqlSource:
                 f"select run_uuid, step, timestamp time, cast(value as {self._database.float_type}) value, "
                 f"cast(coalesce(is_nan, {self._database.false}) as integer) is_nan from metrics "
                 f"where run_uuid in {_in_list(chunk)} and {column} = {literal(key)}"
-            )
+            ).cast(pl.Schema(_POINTS_SCHEMA))
             for chunk in _chunks(run_ids, _IDS_A_QUERY)
         ]
         if not parts:
@@ -312,16 +321,16 @@ class SqlSource:
             f"from metrics where is_nan = {self._database.false} and "
         )
         if run_ids is None:
-            return self._database.query(f"{select} key = {literal(key)} group by run_uuid")
+            rows = self._database.query(f"{select} key = {literal(key)} group by run_uuid")
+            return rows.cast(pl.Schema(_EXTREMES_SCHEMA))
         column = "+key" if self._database.numbers_rows else "key"
         parts = [
             self._database.query(
                 f"{select} {column} = {literal(key)} and run_uuid in {_in_list(chunk)} group by run_uuid"
-            )
+            ).cast(pl.Schema(_EXTREMES_SCHEMA))
             for chunk in _chunks(run_ids, _IDS_A_QUERY)
         ]
-        empty = pl.DataFrame(schema={"run_id": pl.String, "min": pl.Float64, "max": pl.Float64})
-        return pl.concat([empty, *parts])
+        return pl.concat([pl.DataFrame(schema=_EXTREMES_SCHEMA), *parts])
 
     def logged_models(self, run_id: str) -> tuple[LoggedModel, ...]:
         if not {"inputs", "logged_models"} <= self._columns.keys():

@@ -199,6 +199,7 @@ def test_a_mapped_root_accepts_a_layout_of_its_own_but_nothing_outside_it(tmp_pa
     assert locate("/old/flat", HTTP, roots).path == moved
     assert not locate("/old/../secret", HTTP, roots).found
     assert not locate("file:///old/%2e%2e/secret", HTTP, roots).found
+    assert not locate("/old/../secret", HTTP, {"/old": "s3://bucket/public"}).found
     linked = locate("/old/link", HTTP, roots)
     assert not linked.found
     assert "a link leads out" in linked.problem

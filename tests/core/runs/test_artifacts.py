@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import socket
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
@@ -197,6 +199,23 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_refused(
 
 
 @posix
+def test_another_file_under_the_name_just_opened_is_refused(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really_open = os.open
+
+    def open_then_swap(path: Path, flags: int) -> int:
+        descriptor = really_open(path, flags)
+        (root / "notes.txt").unlink()
+        (root / "notes.txt").write_text("other")
+        return descriptor
+
+    monkeypatch.setattr("core.runs.local_artifacts.os.open", open_then_swap)
+    with pytest.raises(ArtifactError, match="was replaced while it was opened"):
+        opened(root).read("notes.txt", 100)
+
+
+@posix
 def test_names_that_are_no_text_or_hold_backslashes_are_listed_but_not_read(root: Path) -> None:
     try:
         (root / os.fsdecode(b"caf\xe9.txt")).write_bytes(b"x")
@@ -217,6 +236,16 @@ def test_two_gigabytes_are_refused_by_size_without_being_read(root: Path) -> Non
         artifacts.read("huge.csv", 20_000_000)
     assert artifacts.head("huge.csv", 10) == (bytes(10), True)
     assert len(next(artifacts.chunks("huge.csv"))) == 1024 * 1024
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def grown(*_: object, **__: object) -> Iterator[io.BytesIO]:
+        yield io.BytesIO(bytes(20))
+
+    monkeypatch.setattr(LocalArtifacts, "open_stream", grown)
+    with pytest.raises(ArtifactError, match="above the limit of 10 bytes"):
+        opened(root).read("notes.txt", 10)
 
 
 def test_a_folder_of_5000_entries_shows_the_first_and_counts_the_rest(root: Path) -> None:

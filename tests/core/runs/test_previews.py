@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -209,6 +211,13 @@ def test_parquet_that_is_cut_damaged_or_unpacks_to_too_much_is_refused(
     assert "cannot be read" in refused("a.parquet", b"PAR1" + b"\xff" * 50 + b"PAR1")
     monkeypatch.setattr(preview_tables, "_MAX_UNPACKED", 100)
     assert "unpack to" in refused("a.parquet", data)
+
+
+def test_parquet_with_text_that_is_no_unicode_is_refused() -> None:
+    broken = pa.StringArray.from_buffers(1, pa.py_buffer(struct.pack("<ii", 0, 2)), pa.py_buffer(b"\xff\xfe"))
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"s": broken}), buffer)
+    assert "cannot be read" in refused("a.parquet", buffer.getvalue())
 
 
 def test_a_table_of_log_table_in_every_shape_mlflow_writes() -> None:

@@ -1,0 +1,83 @@
+"""Command line of the benchmarks: `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import sections, stores
+from benchmarks.lines import Report
+from benchmarks.subjects import prepare
+
+_PREAMBLE = """\
+Each measurement runs in a process of its own. MLflow is measured on 10,000 runs and on the wide store only:
+it takes about a quarter of an hour to answer one query on 100,000 runs in SQLite. No limit is a test: a busy
+machine misses some."""
+
+
+def main() -> None:
+    """Measure, print, save."""
+    given = _arguments()
+    began = time.monotonic()
+    # MLflow reads these when it is imported, in the processes that are started below.
+    os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    machine = _machine()
+    print(_PREAMBLE)
+    print(", ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
+    report = Report()
+    with ExitStack() as stack:
+        folder = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        folder = folder.resolve()
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="work-")))
+        bench = sections.Bench(
+            prepare("10,000 runs", stores.SMALL, given.store_10k, folder, work),
+            prepare("100,000 runs", stores.LARGE, given.store_100k, folder, work),
+            prepare("1,500 runs of 1,500 metrics", stores.WIDE, given.store_wide, folder, work),
+            report,
+        )
+        for name in given.only or sections.SECTIONS:
+            sections.SECTIONS[name](bench)
+        sections.growth(bench)
+    print()
+    report.table()
+    print(f"Took {(time.monotonic() - began) / 60:.1f} min.")
+    if given.json:
+        report.save(given.json, machine)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Greenroom and MLflow.")
+    parser.add_argument(
+        "--folder", type=Path, help="where stores are kept between runs (by default they are thrown away)"
+    )
+    for name, what in (
+        ("10k", "10,000 runs"),
+        ("100k", "100,000 runs"),
+        ("wide", "1,500 runs x 1,500 metrics"),
+    ):
+        parser.add_argument(
+            f"--store-{name}", type=Path, metavar="FILE", help=f"a store of {what}; only read"
+        )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
+    parser.add_argument("--only", nargs="+", choices=list(sections.SECTIONS), help="measure these only")
+    return parser.parse_args()
+
+
+def _machine() -> dict[str, object]:
+    return {
+        "processors": os.cpu_count(),
+        "load before": round(os.getloadavg()[0], 1),
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("mlflow", "streamlit", "polars")},
+    }
+
+
+if __name__ == "__main__":
+    main()

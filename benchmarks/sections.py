@@ -1,0 +1,157 @@
+"""What is measured, section by section: each puts its lines into the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from benchmarks import browsing, histories, mlflow_side, rerunning, searching, syncing
+from benchmarks.lines import Line, Report, shown
+from benchmarks.measuring import Times, in_child
+from benchmarks.subjects import Subject
+
+_PAGES, _RERUNS = 60, 25
+_MLFLOW_PAGES, _MLFLOW_FRAMES = 5, 2
+
+
+@dataclass
+class Bench:
+    """The three stores, the report, and figures by store for the growth."""
+
+    small: Subject
+    large: Subject
+    wide: Subject
+    report: Report
+    by_store: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def add(
+        self,
+        subject: Subject,
+        what: str,
+        times: Times,
+        *,
+        p95: bool = False,
+        limit: float | None = None,
+        mlflow: float | None = None,
+        least_ratio: float | None = None,
+    ) -> None:
+        """Put the median of some times into the report, or what 95 of 100 stay below."""
+        count = len(times.seconds)
+        figure = times.p95 if p95 else times.median
+        taken = f"median of {count}, worst {shown(times.worst, 's')}"
+        if p95:
+            taken = f"95 % of {count}, median {shown(times.median, 's')}"
+        if count == 1:
+            taken = "once"
+        line = Line(subject.name, what, figure, "s", taken, limit, mlflow, least_ratio)
+        self.by_store.setdefault(what, {})[subject.name] = figure
+        self.report.add(line)
+
+
+def sync(bench: Bench) -> None:
+    """First sync, one new run, nothing new."""
+    for subject, limits in ((bench.small, (None,) * 4), (bench.large, (15.0, 1.5e9, 0.5, 0.1))):
+        found = syncing.measure(subject.store, subject.copy(), subject.empty_home)
+        bench.add(subject, "first sync", found.first, limit=limits[0])
+        what = "memory of the first sync"
+        bench.report.add(Line(subject.name, what, found.peak, "bytes", "peak", limits[1]))
+        bench.by_store.setdefault(what, {})[subject.name] = found.peak
+        bench.add(subject, "sync with one new run", found.one_run, limit=limits[2])
+        bench.add(subject, "sync with nothing new", found.nothing, limit=limits[3])
+        bench.add(subject, "look for edits of old runs after a change", found.afterwards)
+
+
+def pages(bench: Bench) -> None:
+    """Find pages of runs, and rerun the Runs page."""
+    for subject, (find, rerun) in ((bench.small, (None, None)), (bench.large, (0.08, 0.25))):
+        found, _ = in_child(searching.pages, subject.store, subject.home, _PAGES)
+        bench.add(subject, "filter, order, page of 100, all columns", found.times, p95=True, limit=find)
+        bench.add(subject, "first filter of a process (loads MLflow's parser)", Times((found.first,)))
+        reran, _ = in_child(rerunning.pages, subject.store, subject.home, _RERUNS)
+        bench.add(subject, "rerun of the Runs page", reran.plain, p95=True, limit=rerun)
+        bench.add(subject, "rerun with all columns", reran.all_columns, p95=True, limit=rerun)
+        bench.add(subject, "first run of the Runs page in a process", Times((reran.first,)))
+
+
+def against_mlflow(bench: Bench) -> None:
+    """A page, all runs in a frame, and histories: each side on the same 10,000 runs."""
+    small, copy = bench.small, bench.small.copy()
+    asked = searching.queries(_MLFLOW_PAGES)
+    ours, _ = in_child(searching.pages, small.store, small.home, _PAGES)
+    theirs, _ = in_child(mlflow_side.pages, copy, asked)
+    same = sum(one == other for one, other in zip(ours.pages, theirs.pages, strict=False))
+    what = f"the same page, {same} of {len(asked)} with the same runs in the same order"
+    alike = Times(ours.times.seconds[: len(asked)])
+    bench.add(small, what, alike, mlflow=theirs.times.median, least_ratio=50)
+
+    what = "all runs in one pandas frame, with the first sync"
+    frame = _frames(small)
+    theirs_frame, _ = in_child(mlflow_side.everything, copy, small.shape.runs, _MLFLOW_FRAMES)
+    bench.add(small, what, frame, mlflow=theirs_frame.median, least_ratio=15)
+    bench.add(bench.large, what, _frames(bench.large))
+
+    run_ids, _ = in_child(histories.traced_runs, small.store, small.home, 20)
+    (read, points), _ = in_child(histories.measure, small.store, small.home, run_ids, 7)
+    (theirs_read, their_points), _ = in_child(mlflow_side.histories, copy, run_ids, histories.METRIC, 3)
+    what = f"20 histories, {points:,} points (MLflow {their_points:,})"
+    bench.add(small, what, read, mlflow=theirs_read.median, least_ratio=8)
+
+
+def _frames(subject: Subject) -> Times:
+    homes = [subject.empty_home(f"frame {number}") for number in range(3)]
+    expected = subject.shape.runs
+    return Times(tuple(in_child(searching.everything, subject.store, home, expected)[0] for home in homes))
+
+
+def wide(bench: Bench) -> None:
+    """Few runs with very many metrics."""
+    subject = bench.wide
+    firsts = [in_child(syncing.first, subject.store, subject.empty_home(f"sync {n}"))[0] for n in range(2)]
+    bench.add(subject, "first sync", Times(tuple(firsts)), limit=15)
+    found, _ = in_child(searching.pages, subject.store, subject.home, _PAGES, searching.DEFAULT_COLUMNS)
+    theirs, _ = in_child(mlflow_side.pages, subject.copy(), searching.queries(3))
+    what = "filter, order, page of 100, default columns"
+    bench.add(subject, what, found.times, p95=True, limit=0.15, mlflow=theirs.times.median)
+    found, _ = in_child(searching.pages, subject.store, subject.home, _PAGES)
+    bench.add(subject, "filter, order, page of 100, all columns", found.times, p95=True)
+    reran, _ = in_child(rerunning.pages, subject.store, subject.home, _RERUNS)
+    bench.add(subject, "rerun of the Runs page", reran.plain, p95=True)
+    bench.add(subject, f"rerun with {rerunning.MOST_COLUMNS} metrics", reran.all_columns, p95=True)
+
+
+def browser(bench: Bench) -> None:
+    """First rows and a new order, as a person sees them."""
+    if not browsing.available():
+        print("There is no Chromium: what a person sees in a browser is left out.")
+        return
+    small = bench.small
+    seen, _ = in_child(browsing.greenroom, small.store, small.home, 5)
+    first, ordered = in_child(browsing.mlflow, small.copy(), small.work)[0]
+    what = "first rows in a new browser"
+    bench.add(small, what, seen.opened, limit=2.5, mlflow=first)
+    bench.add(small, "first rows, first visit after the server's start", Times((seen.coldest,)), mlflow=first)
+    bench.add(small, "sorted by a metric, as seen", seen.sorted, limit=1, mlflow=ordered)
+    seen_wide, _ = in_child(browsing.greenroom, bench.wide.store, bench.wide.home, 3)
+    bench.add(bench.wide, what, seen_wide.opened)
+    bench.add(bench.wide, "sorted by a metric, as seen", seen_wide.sorted)
+    for subject, one in ((small, seen), (bench.wide, seen_wide)):
+        for name, size in (("opening the page", one.opened_bytes), ("sorting it", one.sorted_bytes)):
+            bench.report.add(Line(subject.name, f"bytes sent for {name}", size, "bytes"))
+
+
+def growth(bench: Bench) -> None:
+    """How much more ten times the runs take."""
+    subject = f"{bench.small.name} → {bench.large.name}"
+    for what, by_store in bench.by_store.items():
+        if {bench.small.name, bench.large.name} <= by_store.keys():
+            factor = by_store[bench.large.name] / by_store[bench.small.name]
+            bench.report.add(Line(subject, what, factor, "times"))
+
+
+SECTIONS: dict[str, Callable[[Bench], None]] = {
+    "sync": sync,
+    "pages": pages,
+    "mlflow": against_mlflow,
+    "wide": wide,
+    "browser": browser,
+}

@@ -1,0 +1,49 @@
+"""Pages run by Streamlit's own test harness, on stores of their own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+APP = str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
+OpenApp = Callable[..., AppTest]
+
+
+@pytest.fixture
+def open_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenApp]:
+    """Open a page on a store: ``open_app(uri, "runs", q="metrics.loss < 1")``."""
+
+    def app(uri: str | None, page: str = "overview", **query: str) -> AppTest:
+        monkeypatch.setenv("GREENROOM_HOME", str(tmp_path / "greenroom"))
+        if uri is None:
+            monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        else:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        at = AppTest.from_file(APP, default_timeout=60)
+        at.run()
+        if page != "overview" or query:
+            at.query_params.clear()
+            for key, value in query.items():
+                at.query_params[key] = value
+            at.switch_page(f"views/{page}.py").run()
+        return at
+
+    yield app
+    from core.errors import GreenroomError
+    from dashboard import data
+
+    with contextlib.suppress(GreenroomError):
+        data.workspace().close()
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+def texts(at: AppTest) -> str:
+    """Return everything that the page says, in one string."""
+    parts = [*at.markdown, *at.error, *at.warning, *at.info, *at.caption, *at.code, *at.subheader]
+    return "\n".join(str(part.value) for part in parts)
