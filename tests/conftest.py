@@ -82,7 +82,7 @@ def icu_store(postgres: servers.Postgres) -> str:
 
 @pytest.fixture(scope="session")
 def http_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A filled store behind a real MLflow server."""
+    """A filled store behind a real MLflow server; write to experiments of your own only."""
     folder = tmp_path_factory.mktemp("http")
     backend = stores.new_sqlite(folder)
     stores.fill(MlflowClient(backend))

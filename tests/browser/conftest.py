@@ -70,7 +70,7 @@ def _fill(client: MlflowClient, folder: Path, runs: int = 130) -> tuple[str, lis
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """The dashboard on a store of 130 runs."""
     folder = tmp_path_factory.mktemp("browser")
-    uri = stores.sqlite_uri(folder)
+    uri = stores.new_sqlite(folder)
     experiment, ids = _fill(MlflowClient(uri), folder)
     port = servers.free_port()
     command = [sys.executable, "-m", "core.cli", "up", "--port", str(port), "--tracking-uri", uri]

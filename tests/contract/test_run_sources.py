@@ -16,13 +16,16 @@ from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, Metric, P
 
 from core.errors import SourceError
 from core.runs.sources.base import HEADS_COLUMNS, SCHEMAS, Changes, Known, RunSource
+from core.runs.sources.choose import open_source
 from core.runs.sources.client import ClientSource
 from core.runs.sources.database import PostgresDatabase
 from core.runs.sources.sql import SqlSource
 from core.runs.sources.uris import StoreKind, parse
-from core.runs.sources.choose import open_source
 from core.runs.types import SyncProgress
-from tests import plain, servers, stores
+from tests import plain, stores
+
+# Servers start once: these tests share a worker.
+pytestmark = pytest.mark.xdist_group("servers")
 
 WAYS = [
     "sql-sqlite",
@@ -85,16 +88,9 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     source.close()
 
 
-@pytest.fixture(scope="module")
-def written_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("written-http")
-    with servers.mlflow_server(folder, stores.new_sqlite(folder)) as uri:
-        yield uri
-
-
 @pytest.fixture(scope="module", params=WAYS)
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
-    """A store of this module's own, which tests write to."""
+    """A store which tests write to, in experiments of their own."""
     folder = tmp_path_factory.mktemp("written")
     backend = request.param.split("-")[1]
     if backend == "sqlite":
@@ -103,7 +99,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         uri = (folder / "store").as_uri()
         MlflowClient(uri).search_experiments()
     else:
-        uri = request.getfixturevalue({"postgres": "new_postgres", "http": "written_server"}[backend])
+        uri = request.getfixturevalue({"postgres": "new_postgres", "http": "http_store"}[backend])
         uri = uri() if callable(uri) else uri
     source = open_way(request.param, uri, folder)
     yield Reading(request.param, MlflowClient(uri, registry_uri=uri), source)

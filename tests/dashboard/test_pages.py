@@ -18,7 +18,7 @@ PAGES = ("overview", "runs", "run", "compare", "health")
 
 def _store(folder: Path) -> str:
     """Write a small store whose runs are easy to tell apart."""
-    uri = stores.sqlite_uri(folder)
+    uri = stores.new_sqlite(folder)
     client = MlflowClient(uri)
     experiment = client.create_experiment("shops", artifact_location=str(folder / "artifacts"))
     ids = []
@@ -148,10 +148,10 @@ def test_saved_view_comes_back_with_all_its_choices(open_app: OpenApp, store: st
     assert not other.exception
     assert other.text_input(key="q").value == "params.model = 'ridge'"
     assert [name.strip() for name in other.dataframe[0].value["Name"]] == [
-        "run 03",
-        "run 02",
-        "run 01",
         "run 00",
+        "run 01",
+        "run 02",
+        "run 03",
     ]
 
 
@@ -190,7 +190,7 @@ def test_unknown_things_in_the_address_are_named(
 
 
 def test_names_are_shown_to_the_letter(open_app: OpenApp, tmp_path: Path) -> None:
-    uri = stores.sqlite_uri(tmp_path)
+    uri = stores.new_sqlite(tmp_path)
     client = MlflowClient(uri)
     name = "模型 'a' \"b\" <b>bold</b> **star** :red[no] [x](http://y)"
     experiment = client.create_experiment("**实验** <i>x</i>", artifact_location=str(tmp_path / "artifacts"))
@@ -206,7 +206,7 @@ def test_names_are_shown_to_the_letter(open_app: OpenApp, tmp_path: Path) -> Non
 
 
 def test_empty_store_says_what_to_do(open_app: OpenApp, tmp_path: Path) -> None:
-    uri = stores.sqlite_uri(tmp_path)
+    uri = stores.new_sqlite(tmp_path)
     MlflowClient(uri).search_experiments()
     for page in PAGES:
         at = open_app(uri, page)
@@ -305,7 +305,7 @@ def test_artifacts_that_are_gone_are_explained(open_app: OpenApp, store: str, tm
 
 
 def test_runs_of_a_thousand_metrics_stay_usable(open_app: OpenApp, tmp_path: Path) -> None:
-    uri = stores.sqlite_uri(tmp_path)
+    uri = stores.new_sqlite(tmp_path)
     client = MlflowClient(uri)
     experiment = client.create_experiment("wide", artifact_location=str(tmp_path / "artifacts"))
     for _ in range(3):
