@@ -31,7 +31,9 @@ CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
 _NOTE_CHOICE = """
 window.addEventListener("pointerdown", () => { window.chosen = performance.now(); window.drawn = {}; }, true)
 """
-_FIRST_NAME = "() => document.querySelector('.ag-center-cols-container [row-index=\"0\"]')?.innerText"
+_FIRST_ROW = """
+name => [...document.querySelectorAll('.ag-row[row-index="0"]')].some(row => row.innerText.includes(name))
+"""
 _PATIENCE = 90_000
 
 
@@ -87,25 +89,36 @@ def greenroom(store: Path, home: Path, visits: int) -> Browsed:
     return Browsed(opened[0], Times(tuple(opened[1:])), Times(tuple(sortings)), opened_bytes, sorted_bytes)
 
 
-def mlflow(store: Path, folder: Path) -> tuple[float, float]:
-    """Visit MLflow's page of runs; return seconds until the first rows, and until they are sorted.
+def mlflow(store: Path, folder: Path, names: tuple[str, str]) -> tuple[float, float, float]:
+    """Visit MLflow's page of runs: seconds of the first visit, of a second one, and until it is sorted.
 
-    Its table is made of elements: rows are there once there is a first row, sorted once that has changed.
+    Its table is made of elements: the run that comes first is there once the first row has its name.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The run that comes first by start, and by `SORTED_BY[0]`.
     """
+    opened = []
+    place = "#/experiments/1/runs"
     with servers.mlflow(store, folder) as address, _browser() as browser:
-        page = _new_page(browser, [])
-        place = f"{address}/#/experiments/1/runs"
-        page.goto(place, wait_until="commit")
-        first = page.wait_for_function(_FIRST_NAME).json_value()
-        opened = page.evaluate("performance.now()") / 1000
+        for _ in range(2):
+            page = _new_page(browser, [])
+            page.goto(f"{address}/{place}", wait_until="commit")
+            page.wait_for_function(_FIRST_ROW, arg=names[0])
+            opened.append(page.evaluate("performance.now()") / 1000)
         page.wait_for_timeout(1000)
         began = page.evaluate("performance.now()")
-        page.evaluate(
-            f"location.hash = '#/experiments/1/runs?orderByKey=metrics.%60{SORTED_BY[0]}%60&orderByAsc=false'"
-        )
-        changed = f"first => {{ const now = ({_FIRST_NAME})(); return now && now !== first }}"
-        page.wait_for_function(changed, arg=first)
-        return opened, (page.evaluate("performance.now()") - began) / 1000
+        order = f"orderByKey=metrics.%60{SORTED_BY[0]}%60&orderByAsc=false"
+        page.evaluate("place => { location.hash = place }", f"{place}?{order}")
+        page.wait_for_function(_FIRST_ROW, arg=names[1])
+        return *opened, (page.evaluate("performance.now()") - began) / 1000
+
+
+def first_names(store: Path, home: Path) -> tuple[str, str]:
+    """Return the name of the run that comes first by start, and by the first of the metrics sorted by."""
+    runs = open_store(store, home).runs
+    return _first(runs, "attributes.start_time DESC"), _first(runs, f"metrics.{SORTED_BY[0]} DESC")
 
 
 def _first(runs: Any, order: str) -> str:

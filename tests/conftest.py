@@ -16,10 +16,10 @@ os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
 for name in ("MLFLOW_TRACKING_URI", "GREENROOM_BACKEND_URI", "MLFLOW_EXPERIMENT_NAME"):
     os.environ.pop(name, None)
 
-from mlflow import MlflowClient
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: E402
 
-from tests import servers, stores
+from tests import servers, stores  # noqa: E402
 
 
 @pytest.fixture(scope="session")

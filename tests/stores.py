@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -138,3 +139,15 @@ def add_run(client: MlflowClient, experiment_id: str = "0", **values: object) ->
     client.log_batch(run_id, metrics, params)
     client.set_terminated(run_id, end_time=began + 60_000)
     return run_id
+
+
+def writable_copy(place: Path, target: Path) -> Path:
+    """Copy a file or folder that may be read-only, so that the copy can be written to."""
+    if place.is_dir():
+        shutil.copytree(place, target, copy_function=shutil.copyfile)
+        for folder in (target, *(one for one in target.rglob("*") if one.is_dir())):
+            folder.chmod(0o755)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(place, target)
+    return target

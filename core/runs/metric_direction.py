@@ -175,3 +175,13 @@ def _contains(words: list[str], phrase: tuple[str, ...]) -> bool:
 def _depth_direction(values: Iterable[float | None]) -> bool | None:
     signs = {value > 0 for value in values if value is not None and not math.isnan(value) and value != 0}
     return None if len(signs) != 1 else not signs.pop()
+
+
+_CLOCKWORK = frozenset(
+    "seconds second time duration elapsed latency runtime epoch epochs step steps samples rows".split()
+)
+
+
+def is_clockwork(name: str) -> bool:
+    """Say whether a metric tells how long or how much was done rather than how well."""
+    return not _CLOCKWORK.isdisjoint(name_tokens(name))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from core.database import saved_views
-from core.errors import BadInputError, NotFoundError
+from core.errors import BadInputError, GreenroomError, NotFoundError
 
 Choices: TypeAlias = Mapping[str, str | int | float | bool | list[str] | None]
 
@@ -38,10 +39,21 @@ class SavedViews:
     def _mine(self) -> sa.ColumnElement[bool]:
         return (saved_views.c.store_key == self._store_key) & (saved_views.c.page == self._page)
 
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            raise GreenroomError(
+                "Greenroom's database does not answer, so views can be neither read nor saved. "
+                "`greenroom doctor` says more."
+            ) from error
+
     def all(self) -> tuple[SavedView, ...]:
         """Return all views, by name."""
         query = sa.select(saved_views).where(self._mine()).order_by(saved_views.c.name)
-        with self._engine.connect() as connection:
+        with self._connection() as connection:
             rows = connection.execute(query).all()
         return tuple(
             SavedView(row.name, json.loads(row.choices), row.saved_by, _aware(row.saved_at)) for row in rows
@@ -64,7 +76,7 @@ class SavedViews:
             "saved_by": view.saved_by,
             "saved_at": view.saved_at,
         }
-        with self._engine.begin() as connection:
+        with self._connection() as connection:
             hit = connection.execute(
                 sa.update(saved_views).where(self._mine(), saved_views.c.name == name).values(**values)
             )
@@ -75,7 +87,7 @@ class SavedViews:
 
     def delete(self, name: str) -> None:
         """Delete a view; `NotFoundError` if there is none of that name."""
-        with self._engine.begin() as connection:
+        with self._connection() as connection:
             hit = connection.execute(sa.delete(saved_views).where(self._mine(), saved_views.c.name == name))
         if not hit.rowcount:
             raise NotFoundError(f"There is no saved view '{name}'. Somebody may have deleted it.")

@@ -131,7 +131,7 @@ def _metrics(comparison: Comparison, titles: list[str], form: str, everything: b
         tables.arrow(pl.DataFrame(columns)),
         hide_index=True,
         key="metrics",
-        height=min(38 + 35 * len(rows), 600),
+        height=tables.height(len(rows), 18),
         column_config={
             "Metric": st.column_config.TextColumn(pinned=True, help="↑ higher is better, ↓ lower is better"),
             **{title: st.column_config.TextColumn(alignment="right") for title in titles},

@@ -43,7 +43,7 @@ def render() -> None:
 def _headline(runs: RunExplorer, everything: Matches) -> None:
     counts = dict(runs.facet(everything, "attribute", "status").values)
     state = runs.index.state()
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="large"):
         st.metric("Runs", f"{len(everything):,}", width="content")
         st.metric("Experiments", f"{len(runs.experiment_ids(None)):,}", width="content")
         st.metric("Running", f"{counts.get('RUNNING', 0):,}", width="content")
@@ -79,7 +79,8 @@ def _experiments(runs: RunExplorer) -> None:
         tables.arrow(shown),
         hide_index=True,
         key="experiments",
-        height=min(38 + 35 * shown.height, 400),
+        height=tables.height(shown.height, 12),
+        placeholder="–",
         column_config={"Last run": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
     )
     chosen = st.selectbox(

@@ -11,6 +11,7 @@ import streamlit as st
 from core.errors import GreenroomError, NotFoundError
 from core.runs.explorer import RunExplorer
 from core.runs.filters import equals
+from core.runs.metric_direction import is_clockwork
 from core.runs.reproducibility import HashVerdict, check_hashes
 from core.runs.sources.uris import StoreKind
 from core.runs.types import Run
@@ -121,15 +122,15 @@ def _header(runs: RunExplorer, run: Run) -> None:
     note = run.tags.get("mlflow.note.content")
     if note:
         st.caption(escape_markdown(note[:2000]))
-    shown = list(run.metrics.items())[:_HEADLINE_METRICS]
+    shown = sorted(run.metrics.items(), key=lambda pair: is_clockwork(pair[0]))[:_HEADLINE_METRICS]
     if shown:
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, gap="large"):
             for key, value in shown:
                 st.metric(escape_markdown(key), number(value), width="content", help=repr(value))
 
 
 def _metrics(runs: RunExplorer, run: Run) -> None:
-    keys = sorted(run.metrics)
+    keys = sorted(run.metrics, key=lambda key: (is_clockwork(key), key))
     if not keys:
         states.empty("This run logged no metrics.")
         return

@@ -87,7 +87,10 @@ def _breadcrumbs(folder: str) -> None:
 def _choose(entries: list[ArtifactEntry], current: ArtifactEntry | None) -> ArtifactEntry | None:
     paths = [entry.path for entry in entries]
     by_path = dict(zip(paths, entries, strict=True))
-    at = paths.index(current.path) if current is not None and current.path in by_path else None
+    # The first file is shown without being asked for.
+    first = next((path for path in paths if not by_path[path].is_dir), None)
+    opened = current.path if current is not None and current.path in by_path else first
+    at = paths.index(opened) if opened is not None else None
     picked = st.radio(
         "Files",
         paths,
@@ -99,7 +102,7 @@ def _choose(entries: list[ArtifactEntry], current: ArtifactEntry | None) -> Arti
     if picked is None:
         return None
     entry = by_path[picked]
-    if entry.path != st.query_params.get(_PATH, ""):
+    if entry.path != opened:
         _go(entry.path)
     return entry
 

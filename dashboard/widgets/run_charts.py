@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.errors import GreenroomError
 from core.runs.explorer import Matches, RunExplorer
-from core.runs.metric_direction import known_direction
+from core.runs.metric_direction import is_clockwork, known_direction
 from dashboard import data
 from dashboard.charts.distribution import distribution_chart
 from dashboard.charts.importance import importance_chart
@@ -20,12 +20,13 @@ from dashboard.widgets import choices, links, states, tables
 
 _TABLE_ROWS = 1_000
 _FIRST_PARAMS = 6
+_PARAMS_RANKED = 40
 
 
 def draw(runs: RunExplorer, matches: Matches) -> None:
     """Draw the chosen chart."""
-    metrics = [key for key, _ in _keys(matches, "metrics")]
-    params = [key for key, _ in _keys(matches, "params")]
+    metrics = sorted((key for key, _ in _keys(matches, "metrics")), key=is_clockwork)
+    params = _varying_first(matches, [key for key, _ in _keys(matches, "params")])
     if not len(matches) or not metrics:
         states.empty("The matching runs have no metrics to draw. Widen the filter, or log metrics.")
         return
@@ -48,6 +49,18 @@ def draw(runs: RunExplorer, matches: Matches) -> None:
 def _keys(matches: Matches, table: str) -> tuple[tuple[str, int], ...]:
     experiments = matches.snapshot.frame["experiment_id"].gather(matches.places.tolist()).unique()
     return matches.snapshot.keys_in(table, experiments.to_list())
+
+
+def _varying_first(matches: Matches, params: list[str]) -> list[str]:
+    """Put params that vary as numbers first, then other varying ones, and constant ones last."""
+
+    def rank(key: str) -> int:
+        column = matches.snapshot.column("params", key).gather(matches.places.tolist()).drop_nulls()
+        if column.n_unique() < 2:
+            return 2
+        return 0 if column.cast(pl.Float64, strict=False).null_count() == 0 else 1
+
+    return sorted(params[:_PARAMS_RANKED], key=rank) + params[_PARAMS_RANKED:]
 
 
 def _fields(metrics: list[str], params: list[str]) -> list[str]:

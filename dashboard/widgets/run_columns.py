@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.explorer import RunExplorer
+from core.runs.metric_direction import is_clockwork
 from dashboard.widgets import choices, run_filters
 
 _DEFAULTS = {"metrics": 6, "params": 4, "tags": 0}
@@ -21,6 +22,10 @@ def chooser(runs: RunExplorer, experiments: tuple[str, ...] | None) -> tuple[str
             keys = [key for key, _ in runs.keys(table, experiments)]
             if table == "tags":
                 keys.sort(key=lambda key: key.startswith("mlflow."))
+            elif table == "metrics":
+                keys.sort(key=is_clockwork)
+            else:
+                keys.sort(key=lambda key: "hash" in key or "sha" in key)
             default = [key for key in keys if not key.startswith("mlflow.")][:count]
             choices.keep_valid(table, keys)
             picked = st.multiselect(

@@ -82,7 +82,7 @@ def draw(
         tables.arrow(shown),
         key=key,
         hide_index=True,
-        height=min(38 + 35 * max(len(ids), 1), 640),
+        height=tables.height(len(ids), 20),
         column_config=_config(columns, base_row is not None, shown),
         on_select=lambda: _on_select(key, ids),
         selection_mode="multi-row",

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.errors import GreenroomError
 from core.runs.saved_views import Choices
 from core.workspace import Workspace
 from dashboard.formats import escape_markdown, local_time
+from dashboard.widgets import states
 
 
 def popover(workspace: Workspace, page: str, widgets: Sequence[str], in_address: Sequence[str]) -> None:
@@ -22,8 +24,12 @@ def popover(workspace: Workspace, page: str, widgets: Sequence[str], in_address:
         URL parameters that make a view too and belong to no widget.
     """
     with st.popover("Saved views", icon=":material/bookmark:"):
-        views = workspace.saved_views(page)
-        known = {view.name: view for view in views.all()}
+        try:
+            views = workspace.saved_views(page)
+            known = {view.name: view for view in views.all()}
+        except GreenroomError as error:
+            states.failed(error)
+            return
         if known:
             name = st.selectbox("View", list(known), key=f"{page}_view")
             view = known[name]

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 import pyarrow as pa
+
+# A row at the theme's base font size.
+_ROW_PIXELS = 31
+
+
+def height(rows: int, most: int) -> int | Literal["content"]:
+    """Return the height of a table: as tall as its rows, but at most `most` of them are in sight."""
+    return "content" if rows <= most else _ROW_PIXELS * (most + 1)
 
 
 def arrow(frame: pl.DataFrame) -> pa.Table:

@@ -85,11 +85,12 @@ def _open_mode(path: Path) -> str:
         in_wal_mode = file.read(1) == b"\x02"
     wal, shm = companion(path, "-wal"), companion(path, "-shm")
     if in_wal_mode:
-        if not wal.exists() or wal.stat().st_size == 0:
+        if not wal.exists() or (wal.stat().st_size == 0 and not shm.exists()):
             # Nobody writes now: as an immutable file it needs no companions. A writer that starts
             # meanwhile moves the fingerprint, and the next look reads again.
-            return "mode=ro&immutable=1" if not shm.exists() else "mode=ro"
-        return "mode=ro" if shm.exists() else "copy"
+            return "mode=ro&immutable=1"
+        # Otherwise SQLite would write its index of the log anew into a -shm that a crash left behind.
+        return "mode=ro&readonly_shm=1" if shm.exists() else "copy"
     return "mode=ro" if _opens(path) else "copy"
 
 
