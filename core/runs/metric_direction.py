@@ -178,7 +178,10 @@ def _depth_direction(values: Iterable[float | None]) -> bool | None:
 
 
 _CLOCKWORK = frozenset(
-    "seconds second time duration elapsed latency runtime epoch epochs step steps samples rows".split()
+    (
+        *("seconds", "second", "time", "duration", "elapsed", "latency", "runtime"),
+        *("epoch", "epochs", "step", "steps", "samples", "rows"),
+    )
 )
 
 

@@ -1,0 +1,96 @@
+"""What the README tells people to type works as written."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.settings import read_settings
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The demo workspace, built by the command that `make demo` calls."""
+    folder = tmp_path_factory.mktemp("readme")
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("MLFLOW_TRACKING", "GREENROOM"))
+    }
+    environment["HOME_OF_TEST"] = str(folder)
+    done = _run(["demo", "--no-serve"], environment)
+    assert "Trained" in done
+    return environment
+
+
+def _run(arguments: list[str], environment: dict[str, str]) -> str:
+    command = [sys.executable, "-m", "core.cli", *arguments]
+    done = subprocess.run(
+        command, env=environment, cwd=environment["HOME_OF_TEST"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_commands_for_the_analyst(demo: dict[str, str]) -> None:
+    typed = [
+        line[2:]
+        for block in _blocks("console")
+        for line in block.splitlines()
+        if line.startswith("$ greenroom")
+    ]
+    reading = [shlex.split(line)[1:] for line in typed if not line.startswith("greenroom up")]
+    assert len(reading) >= 5
+    environment = demo | {"MLFLOW_TRACKING_URI": f"sqlite:///{demo['HOME_OF_TEST']}/.greenroom/mlflow.db"}
+    printed = [_run(arguments, environment) for arguments in reading]
+    assert "diabetes-regression" in printed[0]
+    assert all(printed)
+    assert (Path(demo["HOME_OF_TEST"]) / "diabetes.csv").stat().st_size > 1_000
+
+
+def test_notebook_code(demo: dict[str, str]) -> None:
+    (code,) = _blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=demo,
+        cwd=demo["HOME_OF_TEST"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) > 5
+
+
+def test_settings_file(tmp_path: Path) -> None:
+    (block,) = _blocks("toml")
+    (tmp_path / "greenroom.toml").write_text(block)
+    settings = read_settings({}, tmp_path)
+    assert settings.tracking_uri == "postgresql://reader@db.example.org/mlflow"
+    assert settings.artifact_roots == {"file:///C:/Users/ana/mlruns": "/data/mlruns"}
+
+
+def test_settings_named_in_the_comment_exist() -> None:
+    (block,) = _blocks("toml")
+    named = re.search(r"# (backend_uri.*)", block)
+    assert named is not None
+    for key in named.group(1).split(", "):
+        assert hasattr(read_settings({}, Path("/nonexistent")), key), key
+
+
+def test_make_targets_exist() -> None:
+    makefile = (Path(__file__).resolve().parents[1] / "Makefile").read_text()
+    for target in re.findall(r"make ([a-z]+)", README):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
