@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks import browsing, histories, mlflow_side, rerunning, searching, syncing
 from benchmarks.lines import Line, Report, shown
@@ -51,7 +52,8 @@ class Bench:
 def sync(bench: Bench) -> None:
     """First sync, one new run, nothing new."""
     for subject, limits in ((bench.small, (None,) * 4), (bench.large, (15.0, 1.5e9, 0.5, 0.1))):
-        found = syncing.measure(subject.store, subject.copy(), subject.empty_home)
+        with subject.copy() as copy:
+            found = syncing.measure(subject.store, copy, subject.empty_home)
         bench.add(subject, "first sync", found.first, limit=limits[0])
         what = "memory of the first sync"
         bench.report.add(Line(subject.name, what, found.peak, "bytes", "peak", limits[1]))
@@ -75,7 +77,14 @@ def pages(bench: Bench) -> None:
 
 def against_mlflow(bench: Bench) -> None:
     """A page, all runs in a frame, and histories: each side on the same 10,000 runs."""
-    small, copy = bench.small, bench.small.copy()
+    with bench.small.copy() as copy:
+        _same_page(bench, copy)
+        _same_frame(bench, copy)
+        _same_histories(bench, copy)
+
+
+def _same_page(bench: Bench, copy: Path) -> None:
+    small = bench.small
     asked = searching.queries(_MLFLOW_PAGES)
     ours, _ = in_child(searching.pages, small.store, small.home, _PAGES)
     theirs, _ = in_child(mlflow_side.pages, copy, asked)
@@ -84,17 +93,23 @@ def against_mlflow(bench: Bench) -> None:
     alike = Times(ours.times.seconds[: len(asked)])
     bench.add(small, what, alike, mlflow=theirs.times.median, least_ratio=50)
 
+
+def _same_frame(bench: Bench, copy: Path) -> None:
+    small = bench.small
     what = "all runs in one pandas frame, with the first sync"
-    frame = _frames(small)
-    theirs_frame, _ = in_child(mlflow_side.everything, copy, small.shape.runs, _MLFLOW_FRAMES)
-    bench.add(small, what, frame, mlflow=theirs_frame.median, least_ratio=15)
+    ours = _frames(small)
+    theirs, _ = in_child(mlflow_side.everything, copy, small.shape.runs, _MLFLOW_FRAMES)
+    bench.add(small, what, ours, mlflow=theirs.median, least_ratio=15)
     bench.add(bench.large, what, _frames(bench.large))
 
+
+def _same_histories(bench: Bench, copy: Path) -> None:
+    small = bench.small
     run_ids, _ = in_child(histories.traced_runs, small.store, small.home, 20)
     (read, points), _ = in_child(histories.measure, small.store, small.home, run_ids, 7)
-    (theirs_read, their_points), _ = in_child(mlflow_side.histories, copy, run_ids, histories.METRIC, 3)
+    (theirs, their_points), _ = in_child(mlflow_side.histories, copy, run_ids, histories.METRIC, 3)
     what = f"20 histories, {points:,} points (MLflow {their_points:,})"
-    bench.add(small, what, read, mlflow=theirs_read.median, least_ratio=8)
+    bench.add(small, what, read, mlflow=theirs.median, least_ratio=8)
 
 
 def _frames(subject: Subject) -> Times:
@@ -109,7 +124,8 @@ def wide(bench: Bench) -> None:
     firsts = [in_child(syncing.first, subject.store, subject.empty_home(f"sync {n}"))[0] for n in range(2)]
     bench.add(subject, "first sync", Times(tuple(firsts)), limit=15)
     found, _ = in_child(searching.pages, subject.store, subject.home, _PAGES, searching.DEFAULT_COLUMNS)
-    theirs, _ = in_child(mlflow_side.pages, subject.copy(), searching.queries(3))
+    with subject.copy() as copy:
+        theirs, _ = in_child(mlflow_side.pages, copy, searching.queries(3))
     what = "filter, order, page of 100, default columns"
     bench.add(subject, what, found.times, p95=True, limit=0.15, mlflow=theirs.times.median)
     found, _ = in_child(searching.pages, subject.store, subject.home, _PAGES)
@@ -127,7 +143,8 @@ def browser(bench: Bench) -> None:
     small = bench.small
     seen, _ = in_child(browsing.greenroom, small.store, small.home, 5)
     names, _ = in_child(browsing.first_names, small.store, small.home)
-    (coldest, first, ordered), _ = in_child(browsing.mlflow, small.copy(), small.work, names)
+    with small.copy() as copy:
+        (coldest, first, ordered), _ = in_child(browsing.mlflow, copy, small.work, names)
     what = "first rows in a new browser"
     bench.add(small, what, seen.opened, limit=2.5, mlflow=first)
     bench.add(

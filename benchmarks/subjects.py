@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +32,14 @@ class Subject:
         """Return a home folder that nobody has used."""
         return self.work / f"{name} of {self.name}"
 
-    def copy(self) -> Path:
-        """Copy the store."""
-        return stores.copy(self.store, self.work)
+    @contextmanager
+    def copy(self) -> Iterator[Path]:
+        """Copy the store, for whoever writes to it; the copy is removed afterwards."""
+        path = stores.copy(self.store, self.work)
+        try:
+            yield path
+        finally:
+            path.unlink()
 
 
 def prepare(name: str, shape: stores.Shape, given: Path | None, kept: Path, work: Path) -> Subject:

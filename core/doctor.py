@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from core.errors import GreenroomError
-from core.runs.artifact_locations import locate_run, propose_artifact_roots
+from core.runs.artifacts.locations import locate_run, propose_artifact_roots
 from core.runs.index.snapshot import Snapshot
 from core.runs.sources.sql import SqlSource
 from core.runs.sources.uris import StoreKind, redact

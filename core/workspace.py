@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 
 from core.database import open_database
 from core.errors import GreenroomError
-from core.runs.artifact_locations import StorePlace
+from core.runs.artifacts.locations import StorePlace
 from core.runs.explorer import RunExplorer
 from core.runs.index.index import RunIndex
 from core.runs.keeper import Keeper

@@ -11,9 +11,9 @@ import io
 import polars as pl
 import streamlit as st
 
+from core.runs.artifacts.previews import Preview, preview
 from core.runs.explorer import Matches
 from core.runs.importance import Importance
-from core.runs.previews import Preview, preview
 from core.runs.types import MetricHistory
 from core.settings import Settings, read_settings
 from core.workspace import Workspace, open_workspace

@@ -11,13 +11,13 @@ import polars as pl
 
 from core.errors import BadInputError, NotFoundError, SourceError
 from core.runs import filters, search
-from core.runs.artifact_locations import StorePlace
-from core.runs.artifacts import RunArtifacts, open_run_artifacts
-from core.runs.comparison import Comparison, compare
+from core.runs.artifacts.access import RunArtifacts, open_run_artifacts
+from core.runs.artifacts.locations import StorePlace
+from core.runs.comparison.compare import Comparison, compare
+from core.runs.comparison.metric_direction import DIRECTIONS_TAG, known_direction, parse_directions
 from core.runs.importance import Importance, param_importance
 from core.runs.index.index import RunIndex
 from core.runs.index.snapshot import PARENT_TAG, Snapshot
-from core.runs.metric_direction import DIRECTIONS_TAG, known_direction, parse_directions
 from core.runs.sources.base import OnProgress, RunSource
 from core.runs.types import (
     Experiment,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import BadInputError
-from core.runs.recorded_values import as_number, is_finite, is_recorded
+from core.runs.comparison.recorded_values import as_number, is_finite, is_recorded
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestRegressor

@@ -6,8 +6,8 @@ import polars as pl
 import streamlit as st
 
 from core.errors import BadInputError
-from core.runs.comparability import Severity
-from core.runs.comparison import Comparison, MetricRow
+from core.runs.comparison.comparability import Severity
+from core.runs.comparison.compare import Comparison, MetricRow
 from core.runs.explorer import RunExplorer
 from core.runs.types import Run
 from dashboard import data

@@ -9,9 +9,9 @@ import polars as pl
 import streamlit as st
 
 from core.errors import GreenroomError, NotFoundError
+from core.runs.comparison.metric_direction import is_clockwork
 from core.runs.explorer import RunExplorer
 from core.runs.filters import equals
-from core.runs.metric_direction import is_clockwork
 from core.runs.reproducibility import HashVerdict, check_hashes
 from core.runs.sources.uris import StoreKind
 from core.runs.types import Run

@@ -8,9 +8,9 @@ import shlex
 import streamlit as st
 
 from core.errors import GreenroomError
-from core.runs.artifact_entries import ArtifactEntry
-from core.runs.artifacts import RunArtifacts
-from core.runs.previews import (
+from core.runs.artifacts.access import RunArtifacts
+from core.runs.artifacts.entries import ArtifactEntry
+from core.runs.artifacts.previews import (
     ImagePreview,
     JsonPreview,
     Preview,

@@ -11,8 +11,8 @@ import polars as pl
 import streamlit as st
 
 from core.errors import GreenroomError
+from core.runs.comparison.seed_groups import seed_groups
 from core.runs.downsampling import downsample, mean_and_band, smooth
-from core.runs.seed_groups import seed_groups
 from core.runs.types import MetricHistory, Run
 from dashboard import data
 from dashboard.charts.histories import HistorySeries, history_figure

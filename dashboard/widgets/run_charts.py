@@ -8,8 +8,8 @@ import polars as pl
 import streamlit as st
 
 from core.errors import GreenroomError
+from core.runs.comparison.metric_direction import is_clockwork, known_direction
 from core.runs.explorer import Matches, RunExplorer
-from core.runs.metric_direction import is_clockwork, known_direction
 from dashboard import data
 from dashboard.charts.distribution import distribution_chart
 from dashboard.charts.importance import importance_chart

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.runs.comparison.metric_direction import is_clockwork
 from core.runs.explorer import RunExplorer
-from core.runs.metric_direction import is_clockwork
 from dashboard.widgets import choices, run_filters
 
 _DEFAULTS = {"metrics": 6, "params": 4, "tags": 0}

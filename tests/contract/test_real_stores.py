@@ -30,7 +30,11 @@ PLACES = (
     "rl_trading_sb3_filestore",
     "coffee_forecast_filestore",
 )
-WITH_DELETED_RUNS = {"zoomcamp_mlflow126/mlflow.db", "zoomcamp_mlflow126/homework.db", "vivix_registry_filestore"}
+WITH_DELETED_RUNS = {
+    "zoomcamp_mlflow126/mlflow.db",
+    "zoomcamp_mlflow126/homework.db",
+    "vivix_registry_filestore",
+}
 
 
 @dataclass(frozen=True)

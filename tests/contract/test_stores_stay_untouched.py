@@ -103,7 +103,9 @@ def test_a_store_in_rollback_mode(store: Path, untouched: Callable[..., dict[str
     assert names(untouched(f"sqlite:///{store}", store.parent)) == {"a run"}
 
 
-def test_a_store_in_wal_mode_that_is_closed(store: Path, untouched: Callable[..., dict[str, plain.Plain]]) -> None:
+def test_a_store_in_wal_mode_that_is_closed(
+    store: Path, untouched: Callable[..., dict[str, plain.Plain]]
+) -> None:
     with writer(store, "journal_mode=wal") as connection:
         rename_runs(connection, "in the log")
     assert [one.name for one in store.parent.iterdir()] == ["mlflow.db"]
@@ -170,7 +172,9 @@ def test_a_store_while_a_writer_is_in_a_transaction(
         connection.execute("commit")
 
 
-def test_a_folder_that_may_only_be_read(store: Path, untouched: Callable[..., dict[str, plain.Plain]]) -> None:
+def test_a_folder_that_may_only_be_read(
+    store: Path, untouched: Callable[..., dict[str, plain.Plain]]
+) -> None:
     with writer(store, "journal_mode=wal") as connection:
         rename_runs(connection, "in the log")
     store.chmod(0o444)
@@ -212,7 +216,9 @@ def test_a_file_store_without_trash(tmp_path: Path, untouched: Callable[..., dic
     assert not (place / ".trash").exists()
 
 
-def test_a_file_store_with_trash_and_models(tmp_path: Path, untouched: Callable[..., dict[str, plain.Plain]]) -> None:
+def test_a_file_store_with_trash_and_models(
+    tmp_path: Path, untouched: Callable[..., dict[str, plain.Plain]]
+) -> None:
     place = tmp_path / "store"
     client = MlflowClient(place.as_uri())
     kept = stores.add_run(client, loss=1.5)
@@ -220,7 +226,10 @@ def test_a_file_store_with_trash_and_models(tmp_path: Path, untouched: Callable[
     client.create_registered_model("model")
     client.delete_experiment(client.get_run(binned).info.experiment_id)
     seen = untouched(place.as_uri(), place)
-    assert {run_id: run["lifecycle_stage"] for run_id, run in seen.items()} == {kept: "active", binned: "deleted"}
+    assert {run_id: run["lifecycle_stage"] for run_id, run in seen.items()} == {
+        kept: "active",
+        binned: "deleted",
+    }
 
 
 # Real stores
@@ -254,7 +263,11 @@ def test_real_databases_keep_their_bytes_and_their_old_schema(
     ],
 )
 def test_real_file_stores_keep_their_bytes(
-    place: str, writable: bool, shared_data: Path, tmp_path: Path, untouched: Callable[..., dict[str, plain.Plain]]
+    place: str,
+    writable: bool,
+    shared_data: Path,
+    tmp_path: Path,
+    untouched: Callable[..., dict[str, plain.Plain]],
 ) -> None:
     path = shared_data / "mlflow" / place
     if writable:

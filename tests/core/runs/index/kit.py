@@ -81,7 +81,10 @@ class Bench:
         """Remove a run for good, as `mlflow gc` does."""
         named = f"'{run_id}'"
         self.execute(
-            *(f"delete from {table} where run_uuid = {named}" for table in ("metrics", "latest_metrics", "params", "tags")),
+            *(
+                f"delete from {table} where run_uuid = {named}"
+                for table in ("metrics", "latest_metrics", "params", "tags")
+            ),
             f"delete from inputs where destination_id = {named}",
             f"delete from runs where run_uuid = {named}",
         )
@@ -134,7 +137,10 @@ def bulk_runs(uri: str, count: int, first: int = 0, keys: int = 8) -> None:
             [(run_id, f"run {at}", 1_700_000_000_000 + at, 1_700_000_000_500 + at) for run_id, at in runs],
         )
         for table, row in (
-            ("latest_metrics", "insert into latest_metrics (key, value, timestamp, step, is_nan, run_uuid) values (?, ?, 0, 0, 0, ?)"),
+            (
+                "latest_metrics",
+                "insert into latest_metrics (key, value, timestamp, step, is_nan, run_uuid) values (?, ?, 0, 0, 0, ?)",
+            ),
             ("params", "insert into params (key, value, run_uuid) values (?, ?, ?)"),
             ("tags", "insert into tags (key, value, run_uuid) values (?, ?, ?)"),
         ):

@@ -13,14 +13,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import mlflow.data
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mlflow import MlflowClient
-
-import mlflow.data
 from mlflow.entities import DatasetInput, InputTag
 
 from core.errors import GreenroomError, NotFoundError, SourceError
@@ -218,7 +216,9 @@ def test_an_edit_of_an_old_run_is_found_within_ten_minutes_by_the_rolling_reread
     bench.sync()
     for run_id in (min(bench.held), max(bench.held)):
         bench.execute(f"update tags set value = 'edited' where run_uuid = '{run_id}'")
-        spent = seconds_until(bench, clock, lambda: bench.held[run_id]["tags"] == bench.truth[run_id]["tags"], pause)  # noqa: B023
+        spent = seconds_until(
+            bench, clock, lambda: bench.held[run_id]["tags"] == bench.truth[run_id]["tags"], pause
+        )  # noqa: B023
         assert spent <= 600
     assert bench.held == bench.truth
 
@@ -238,14 +238,18 @@ def test_an_edit_of_an_old_run_on_postgres_is_found_within_ten_minutes(
         clock.now += 2
         bench.sync()
     bench.client.set_tag(ids[0], "reviewed", "yes")
-    assert seconds_until(bench, clock, lambda: bench.held[ids[0]]["tags"].get("reviewed") == "yes", 2.0) <= 600
+    assert (
+        seconds_until(bench, clock, lambda: bench.held[ids[0]]["tags"].get("reviewed") == "yes", 2.0) <= 600
+    )
     bench.source.close()
 
 
 # Segments
 
 
-def test_small_changes_go_into_a_delta_and_many_into_the_base(large: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_changes_go_into_a_delta_and_many_into_the_base(
+    large: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(index_module, "_DELTA_ENTRIES", 12)
     shapes = []
     for number in range(12):
@@ -285,7 +289,9 @@ def shuffled(batch: RunBatch, seed: int) -> RunBatch:
     pick = random.Random(seed)
     order = list(range(len(batch)))
     pick.shuffle(order)
-    number = pl.DataFrame({"run": pl.Series(order, dtype=pl.UInt32), "new": pl.Series(range(len(order)), dtype=pl.UInt32)})
+    number = pl.DataFrame(
+        {"run": pl.Series(order, dtype=pl.UInt32), "new": pl.Series(range(len(order)), dtype=pl.UInt32)}
+    )
     tables = {
         name: table.join(number, on="run", how="inner")
         .with_columns(pl.col("new").alias("run"))
@@ -322,7 +328,10 @@ def test_any_other_value_gives_another_digest(batch: RunBatch) -> None:
             value = "other" if table.schema[column] == pl.String else 77
             first = pl.int_range(pl.len()) == 0
             edited = table.with_columns(
-                pl.when(first).then(pl.lit(value).cast(table.schema[column])).otherwise(pl.col(column)).alias(column)
+                pl.when(first)
+                .then(pl.lit(value).cast(table.schema[column]))
+                .otherwise(pl.col(column))
+                .alias(column)
             )
             after = by_run(replace(batch, **{name: edited}))
             differ = [run_id for run_id in before if before[run_id] != after[run_id]]
@@ -430,7 +439,9 @@ def test_any_altered_byte_is_noticed(bench: Bench) -> None:
         path.write_bytes(whole)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"null", b"\xff\xfe", b'{"format": 1}', b"\x00" * 4096])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"{}", b"[]", b"null", b"\xff\xfe", b'{"format": 1}', b"\x00" * 4096]
+)
 def test_a_manifest_of_garbage_is_replaced(content: bytes, bench: Bench) -> None:
     bench.sync()
     (bench.folder / "manifest.json").write_bytes(content)
@@ -459,7 +470,17 @@ def test_any_altered_byte_of_the_manifest_is_noticed_or_harmless(large: Bench) -
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b'{"checked": "soon"}', b'{"unchecked": null}', b'{"cursor": 7}', b'{"new": 1}', b"\xff"],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"checked": "soon"}',
+        b'{"unchecked": null}',
+        b'{"cursor": 7}',
+        b'{"new": 1}',
+        b"\xff",
+    ],
 )
 def test_a_state_of_garbage_costs_nothing(content: bytes, large: Bench) -> None:
     (large.folder / "state.json").write_bytes(content)
@@ -483,7 +504,9 @@ def test_a_lost_state_costs_nothing(large: Bench) -> None:
 
 
 @pytest.mark.parametrize("question", ["fingerprint", "read_all", "experiments", "experiment_tags"])
-def test_a_store_that_fails_during_the_first_sync_leaves_no_index_and_a_reason(question: str, bench: Bench) -> None:
+def test_a_store_that_fails_during_the_first_sync_leaves_no_index_and_a_reason(
+    question: str, bench: Bench
+) -> None:
     with pytest.raises(GreenroomError, match="went away"):
         bench.index.sync(Broken(bench.source, question))
     assert bench.index.snapshot() is None
@@ -557,7 +580,10 @@ def held_by_another_process(folder: Path) -> Iterator[None]:
         "    sys.stdin.read()\n"
     )
     holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(folder / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(folder / ".lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
@@ -605,7 +631,9 @@ def test_many_read_while_one_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     key = index_module.manifests.load.__name__ and bench.index._store_key
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", READER, str(bench.folder), key, str(stop)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", READER, str(bench.folder), key, str(stop)],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(2)
     ]
@@ -640,7 +668,7 @@ def test_many_read_while_one_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert int(answer) > 1
 
 
-def RunIndexAgain(bench: Bench):  # noqa: N802
+def RunIndexAgain(bench: Bench):
     return index_module.RunIndex(bench.folder, bench.index._store_key)
 
 
@@ -683,7 +711,9 @@ class Changer:
 
     def dataset(self, run_id: str, value: int) -> None:
         if self.client.get_run(run_id).info.lifecycle_stage == "active":
-            one = mlflow.data.from_numpy(np.arange(value % 3 + 1), name=f"data {value % 3}")._to_mlflow_entity()
+            one = mlflow.data.from_numpy(
+                np.arange(value % 3 + 1), name=f"data {value % 3}"
+            )._to_mlflow_entity()
             self.client.log_inputs(run_id, [DatasetInput(one, [InputTag(plain.CONTEXT_TAG, "eval")])])
 
     def rename(self, run_id: str, value: int) -> None:

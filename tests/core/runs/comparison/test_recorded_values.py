@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.runs.recorded_values import (
+from core.runs.comparison.recorded_values import (
     as_number,
     canonical,
     is_finite,

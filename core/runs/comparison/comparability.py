@@ -20,8 +20,14 @@ from enum import StrEnum
 from itertools import product
 from typing import Final, TypeAlias
 
-from core.runs.metric_direction import name_tokens
-from core.runs.recorded_values import as_number, canonical, is_recorded, merge_short_hashes, shorten
+from core.runs.comparison.metric_direction import name_tokens
+from core.runs.comparison.recorded_values import (
+    as_number,
+    canonical,
+    is_recorded,
+    merge_short_hashes,
+    shorten,
+)
 from core.runs.types import Run, RunStatus
 
 DATASET_KEYS: Final = ("dataset_hash", "dataset_hash_full")

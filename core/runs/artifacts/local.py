@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import ArtifactError, NotFoundError
-from core.runs.artifact_entries import (
+from core.runs.artifacts.entries import (
     MAX_ENTRIES,
     ArtifactEntry,
     ArtifactListing,

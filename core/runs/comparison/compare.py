@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.errors import BadInputError
-from core.runs.comparability import (
+from core.runs.comparison.comparability import (
     ComparabilityIssue,
     IssueKind,
     Severity,
     ValueGroup,
     comparability_issues,
 )
-from core.runs.metric_direction import known_direction, parse_directions
-from core.runs.recorded_values import is_finite
-from core.runs.seed_groups import SeedGroup, seed_groups
+from core.runs.comparison.metric_direction import known_direction, parse_directions
+from core.runs.comparison.recorded_values import is_finite
+from core.runs.comparison.seed_groups import SeedGroup, seed_groups
 from core.runs.types import Run
 
 __all__ = [
@@ -138,7 +138,7 @@ def compare(
     baseline : str, optional
         Id of the run that deltas refer to; the first run when not given.
     higher_is_better : mapping of metric name to bool, optional
-        Goes before the well-known names of `core.runs.metric_direction`.
+        Goes before the well-known names of `core.runs.comparison.metric_direction`.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 import pytest
 
-from core.runs.comparability import IssueKind, Severity, ValueGroup, comparability_issues
+from core.runs.comparison.comparability import IssueKind, Severity, ValueGroup, comparability_issues
 from core.runs.types import DatasetInput, Run
 
 FULL = "3f2a9c41d07be8856a1c" + "0" * 44

@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from core.runs import preview_tables, previews
-from core.runs.previews import (
+from core.runs.artifacts import preview_tables, previews
+from core.runs.artifacts.previews import (
     ImagePreview,
     JsonPreview,
     Preview,

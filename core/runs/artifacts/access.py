@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from core.errors import ArtifactError, NotFoundError
-from core.runs.artifact_entries import (
+from core.runs.artifacts.entries import (
     CHUNK_BYTES,
     MAX_ENTRIES,
     ArtifactEntry,
@@ -18,15 +18,15 @@ from core.runs.artifact_entries import (
     path_parts,
     refuse_above,
 )
-from core.runs.artifact_locations import (
+from core.runs.artifacts.local import LocalArtifacts
+from core.runs.artifacts.locations import (
     ArtifactLocation,
     StorePlace,
     locate_model,
     locate_run,
     remote_refusal,
 )
-from core.runs.local_artifacts import LocalArtifacts
-from core.runs.remote_artifacts import RemoteArtifacts
+from core.runs.artifacts.remote import RemoteArtifacts
 from core.runs.types import LoggedModel, Run
 
 _Holder = tuple[str, ArtifactStore, str]  # what its paths are prefixed with, the store, the path in it

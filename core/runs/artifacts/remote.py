@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from core.errors import ArtifactError, NotFoundError
-from core.runs.artifact_entries import (
+from core.runs.artifacts.entries import (
     MAX_ENTRIES,
     ArtifactEntry,
     ArtifactListing,
@@ -22,7 +22,7 @@ from core.runs.artifact_entries import (
     path_refusal,
     refuse_above,
 )
-from core.runs.artifact_uris import SERVED, redacted
+from core.runs.artifacts.uris import SERVED, redacted
 
 # The roots of what the storage libraries raise; only those that are loaded can have raised anything.
 _LIBRARY_ERRORS = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from core.runs.artifact_locations import (
+from core.runs.artifacts.locations import (
     ArtifactLocation,
     StorePlace,
     locate_model,
@@ -16,7 +16,7 @@ from core.runs.artifact_locations import (
     propose_artifact_roots,
     remote_refusal,
 )
-from core.runs.artifact_uris import parse_uri, redacted
+from core.runs.artifacts.uris import parse_uri, redacted
 from core.runs.sources.uris import StoreKind
 from core.runs.types import LoggedModel
 

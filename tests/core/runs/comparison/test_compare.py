@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from core.errors import BadInputError
-from core.runs.comparison import Comparison, MetricRow, ValueRow, compare
+from core.runs.comparison.compare import Comparison, MetricRow, ValueRow, compare
 from core.runs.types import DatasetInput, Run
 
 NAN, INF = math.nan, math.inf

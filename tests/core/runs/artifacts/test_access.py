@@ -24,12 +24,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from core.errors import ArtifactError, GreenroomError, NotFoundError
-from core.runs.artifact_entries import path_parts, size_in_words
-from core.runs.artifact_locations import ArtifactLocation, StorePlace, locate_run
-from core.runs.artifacts import RunArtifacts, model_folders, open_run_artifacts
-from core.runs.local_artifacts import LocalArtifacts
-from core.runs.previews import TablePreview, preview
-from core.runs.remote_artifacts import RemoteArtifacts
+from core.runs.artifacts.access import RunArtifacts, model_folders, open_run_artifacts
+from core.runs.artifacts.entries import path_parts, size_in_words
+from core.runs.artifacts.local import LocalArtifacts
+from core.runs.artifacts.locations import ArtifactLocation, StorePlace, locate_run
+from core.runs.artifacts.previews import TablePreview, preview
+from core.runs.artifacts.remote import RemoteArtifacts
 from core.runs.sources.uris import StoreKind
 from core.runs.types import LoggedModel, Run
 from tests import servers, stores
@@ -193,7 +193,7 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_refused(
         return really_open(path, flags)
 
     (root / "plots" / "password.txt").write_text("mine")
-    monkeypatch.setattr("core.runs.local_artifacts.os.open", swap_then_open)
+    monkeypatch.setattr("core.runs.artifacts.local.os.open", swap_then_open)
     with pytest.raises(ArtifactError, match="is refused: it is a link that leaves"):
         opened(root).read("plots/password.txt", 100)
 
@@ -210,7 +210,7 @@ def test_another_file_under_the_name_just_opened_is_refused(
         (root / "notes.txt").write_text("other")
         return descriptor
 
-    monkeypatch.setattr("core.runs.local_artifacts.os.open", open_then_swap)
+    monkeypatch.setattr("core.runs.artifacts.local.os.open", open_then_swap)
     with pytest.raises(ArtifactError, match="was replaced while it was opened"):
         opened(root).read("notes.txt", 100)
 

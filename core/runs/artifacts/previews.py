@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from core.runs.image_headers import image_header
-from core.runs.preview_tables import (
+from core.runs.artifacts.image_headers import image_header
+from core.runs.artifacts.preview_tables import (
     NoTableError,
     TableHead,
     csv_table,
     json_table,
     parquet_table,
 )
-from core.runs.preview_texts import MAX_TREE_LENGTH, NoTreeError, decoded, read_json, read_yaml
+from core.runs.artifacts.preview_texts import MAX_TREE_LENGTH, NoTreeError, decoded, read_json, read_yaml
 
 MAX_PREVIEW_BYTES = 20_000_000
 MAX_TEXT_BYTES = 5_000_000

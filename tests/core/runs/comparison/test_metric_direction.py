@@ -1,7 +1,7 @@
 import pytest
 
 from core.errors import BadInputError
-from core.runs.metric_direction import (
+from core.runs.comparison.metric_direction import (
     HIGHER,
     LOWER,
     NEUTRAL,

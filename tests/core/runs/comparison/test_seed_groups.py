@@ -1,4 +1,4 @@
-from core.runs.seed_groups import SeedGroup, seed_groups
+from core.runs.comparison.seed_groups import SeedGroup, seed_groups
 from core.runs.types import Run
 
 

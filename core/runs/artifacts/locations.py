@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.runs.artifact_uris import REMOTE_SCHEMES, SERVED, UriParts, parse_uri, redacted, untrusted_host
+from core.runs.artifacts.uris import REMOTE_SCHEMES, SERVED, UriParts, parse_uri, redacted, untrusted_host
 from core.runs.sources.uris import StoreKind
 from core.runs.types import LoggedModel
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from core.runs.metric_direction import name_tokens
+from core.runs.comparison.metric_direction import name_tokens
 from core.runs.types import Run
 
 
