@@ -11,7 +11,7 @@ from filelock import FileLock
 from sqlalchemy.engine import Engine
 
 from core.errors import GreenroomError
-from core.runs.sources.uris import redact
+from core.redaction import redact
 
 metadata = sa.MetaData()
 

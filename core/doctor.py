@@ -11,10 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from core.errors import GreenroomError
+from core.redaction import redact
 from core.runs.artifacts.locations import locate_run, propose_artifact_roots
 from core.runs.index.snapshot import Snapshot
 from core.runs.sources.sql import SqlSource
-from core.runs.sources.uris import StoreKind, redact
+from core.runs.sources.uris import StoreKind
 from core.workspace import Workspace
 
 _PACKAGES = ("greenroom", "mlflow", "streamlit", "polars", "pyarrow", "sqlalchemy")

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from core.errors import SourceError
+from core.redaction import redact
 from core.runs.sources.base import (
     HEADS_COLUMNS,
     SCHEMAS,
@@ -27,7 +28,7 @@ from core.runs.sources.base import (
     empty_batch,
 )
 from core.runs.sources.file_store import FileStoreView
-from core.runs.sources.uris import StoreAddress, StoreKind, redact
+from core.runs.sources.uris import StoreAddress, StoreKind
 from core.runs.types import (
     Dialect,
     Experiment,

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from core.errors import BadInputError
+from core.redaction import redact
 
 
 class StoreKind(StrEnum):
@@ -54,21 +55,6 @@ class StoreAddress:
         if self.path is None:
             return None
         return self.path.parent if self.kind is StoreKind.SQLITE else self.path
-
-
-def redact(uri: str) -> str:
-    """Replace the password of a URI, and any query value that may be one, by ***."""
-    parts = urlsplit(uri)
-    shown = uri
-    if "@" in parts.netloc:
-        credentials, host = parts.netloc.rsplit("@", 1)
-        user, colon, _ = credentials.partition(":")
-        shown = shown.replace(f"{credentials}@{host}", f"{user}{':***' if colon else ''}@{host}", 1)
-    for pair in parts.query.split("&") if parts.query else []:
-        name, _, value = pair.partition("=")
-        if value and any(word in name.lower() for word in ("pass", "token", "secret", "key")):
-            shown = shown.replace(pair, f"{name}=***")
-    return shown
 
 
 def parse(uri: str) -> StoreAddress:
