@@ -39,7 +39,7 @@ def serve(settings: Settings, *, browser: bool) -> None:
     print(f"Greenroom is at {address} (Ctrl+C stops it)", flush=True)  # noqa: T201
     if browser:
         threading.Thread(target=_open_browser, args=(address, settings), daemon=True).start()
-    uvicorn.run(_APP, host=settings.host, port=settings.port, log_level="warning", ws="auto")
+    uvicorn.run(_APP, host=settings.host, port=settings.port, log_level="warning", access_log=False)
 
 
 def _refuse_taken(settings: Settings) -> None:

@@ -6,6 +6,7 @@ digests, and writes what differs into the delta segment; when the delta grows it
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 import uuid
@@ -151,17 +152,27 @@ class RunIndex:
         ------
         SourceError
             If the store cannot be read; the index stays as it was and the failure is noted.
+        GreenroomError
+            If the index cannot be written; it stays as it was.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._folder / ".lock", timeout=wait_seconds)
         try:
-            with lock:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._folder / ".lock", timeout=wait_seconds):
                 return self._sync(source, thorough, rebuild, on_progress)
         except Timeout:
             return None
         except GreenroomError as error:
             self.note_failure(error)
             raise
+        except OSError as error:
+            failure = GreenroomError(
+                f"The run index in {self._folder} cannot be written: {error.strerror or error}. "
+                "Make room, or set GREENROOM_HOME to a folder you own."
+            )
+            # Where nothing can be written, the reason cannot be either.
+            with contextlib.suppress(OSError):
+                self.note_failure(failure)
+            raise failure from error
 
     def refresh_runs(self, source: RunSource, run_ids: Sequence[str]) -> None:
         """Read a few runs again at once, for the page that shows them."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from core.runs.index.segments import DamagedIndexError, SegmentMeta, sync_to_dis
 from core.runs.types import Dialect, Experiment
 
 # Raise with any change to the files of the index, or to how digests are computed.
-FORMAT = 1
+FORMAT = 2
 _NAME = "manifest.json"
 
 
@@ -68,6 +69,8 @@ def load(folder: Path, store_key: str) -> Manifest | None:
             raise DamagedIndexError("the index was written by another version")
         if value["store_key"] != store_key:
             raise DamagedIndexError("the index belongs to another tracking store")
+        if value.pop("crc") != _crc(value):
+            raise DamagedIndexError("the manifest was altered or has decayed")
         return Manifest(
             store_key=store_key,
             dialect=Dialect(value["dialect"]),
@@ -85,7 +88,7 @@ def load(folder: Path, store_key: str) -> Manifest | None:
 
 def save(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest."""
-    value = {
+    value: dict[str, Any] = {
         "format": FORMAT,
         "polars": pl.__version__,
         "store_key": manifest.store_key,
@@ -101,7 +104,12 @@ def save(folder: Path, manifest: Manifest) -> None:
         "marks": manifest.marks,
         "problems": list(manifest.problems),
     }
+    value["crc"] = _crc(value)
     replace_file(folder / _NAME, json.dumps(value, ensure_ascii=False).encode(), durable=True)
+
+
+def _crc(value: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(value, sort_keys=True).encode())
 
 
 def signature(folder: Path) -> tuple[int, int] | None:

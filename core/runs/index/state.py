@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,7 +46,15 @@ class SyncState:
 def load(folder: Path) -> SyncState:
     """Read the state; an absent or unreadable one is as good as none."""
     try:
-        return SyncState(**json.loads((folder / _NAME).read_bytes()))
+        state = SyncState(**json.loads((folder / _NAME).read_bytes()))
+        # Values of another type show here rather than where they are used.
+        return replace(
+            state,
+            checked=float(state.checked),
+            unchecked=int(state.unchecked),
+            cursor=str(state.cursor),
+            failed_since=None if state.failed_since is None else float(state.failed_since),
+        )
     except (OSError, ValueError, TypeError):
         return SyncState()
 
