@@ -47,7 +47,8 @@ def main() -> None:
         sections.growth(bench)
     print()
     report.table()
-    print(f"Took {(time.monotonic() - began) / 60:.1f} min.")
+    minutes = (time.monotonic() - began) / 60
+    print(f"Took {minutes:.1f} min; the load of the last quarter of an hour was {os.getloadavg()[2]:.1f}.")
     if given.json:
         report.save(given.json, machine)
 

@@ -1,7 +1,7 @@
 """Tracking stores of any size: rows inserted in bulk into the tables that MLflow itself created.
 
 Logging 100,000 runs through MLflow would take hours, inserting them a minute. The content depends on the
-shape alone: the same numbers, ids and times on every machine.
+shape alone: the same numbers, ids and times wherever NumPy's generator is the same.
 """
 
 from __future__ import annotations

@@ -165,11 +165,11 @@ def _draw(seen: Preview) -> None:
         st.image(seen.data, width="content", alt="The image that the run logged")
     elif isinstance(seen, JsonPreview):
         text = json.dumps(seen.value, indent=2, ensure_ascii=False, default=str)
-        st.code(text, language="json", height=500 if len(text) > 2_000 else "content")
+        st.code(text, language=None, height=500 if len(text) > 2_000 else "content")
     elif isinstance(seen, TextPreview):
         st.code(
             seen.text,
-            language=seen.language,
+            language=None,
             line_numbers=True,
             height=500 if len(seen.text) > 2_000 else "content",
         )

@@ -29,9 +29,26 @@ _PICKLES = frozenset(
 )
 _IMAGES = frozenset({"png", "jpg", "jpeg", "gif", "webp", "bmp"})
 _YAML = frozenset({"yaml", "yml", "mlmodel", "mlproject"})
-_LANGUAGES = {"md": "markdown", "py": "python", "toml": "toml", "html": "html", "htm": "html", "svg": "xml"}
-_LANGUAGES |= {"xml": "xml", "sh": "bash", "sql": "sql", "js": "javascript", "css": "css", "r": "r"}
-_PLAIN = frozenset({"txt", "log", "ini", "cfg", *_LANGUAGES})
+_PLAIN = frozenset(
+    [
+        "txt",
+        "log",
+        "ini",
+        "cfg",
+        "md",
+        "py",
+        "toml",
+        "html",
+        "htm",
+        "svg",
+        "xml",
+        "sh",
+        "sql",
+        "js",
+        "css",
+        "r",
+    ]
+)
 _MAGIC = (
     (b"PK\x03\x04", "a ZIP archive, as PyTorch and others use it to pack pickles"),
     (b"\x1f\x8b", "a compressed file"),
@@ -72,10 +89,9 @@ class ImagePreview:
 
 @dataclass(frozen=True, slots=True)
 class TextPreview:
-    """Plain text, never to be drawn as markup; `language` names the colours for it, if any."""
+    """Plain text, never to be drawn as markup."""
 
     text: str
-    language: str | None = None
     note: str = ""
 
 
@@ -148,7 +164,7 @@ def preview(path: str, data: bytes, truncated: bool) -> Preview:
 def _of_text(extension: str, text: str, note: str, truncated: bool) -> Preview:
     first = text[:1_000].lstrip()[:1]
     if extension in _PLAIN or first == "<":  # markup under another name is text as well
-        return _text(text, note, truncated, _LANGUAGES.get(extension))
+        return _text(text, note, truncated)
     if extension == "json" or first in ("{", "["):
         found = _json(text, truncated)
         if not isinstance(found, str):
@@ -222,13 +238,13 @@ def _table(table: TableHead, note: str, truncated: bool) -> TablePreview:
     return TablePreview(table.frame, table.total_rows, table.total_columns, " ".join(filter(None, said)))
 
 
-def _text(text: str, note: str, truncated: bool, language: str | None = None) -> TextPreview:
+def _text(text: str, note: str, truncated: bool) -> TextPreview:
     if not text:
         note = "The file is empty."
     elif truncated or len(text) > MAX_TEXT_BYTES:
         text = text[:MAX_TEXT_BYTES]
         note = f"{note} Only the beginning is shown."
-    return TextPreview(text, language, note.strip())
+    return TextPreview(text, note.strip())
 
 
 def _noted(found: JsonPreview | TablePreview, note: str) -> JsonPreview | TablePreview:

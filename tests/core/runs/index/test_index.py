@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import mlflow.data
@@ -24,6 +26,7 @@ from mlflow.entities import DatasetInput, InputTag
 from core.errors import GreenroomError, NotFoundError, SourceError
 from core.runs.index import index as index_module
 from core.runs.index import manifest as manifests
+from core.runs.index.index import RunIndex
 from core.runs.index.segments import digests
 from core.runs.sources.base import RunBatch
 from core.runs.types import SyncProgress
@@ -195,17 +198,21 @@ def test_refreshing_runs_notices_those_that_are_gone_and_ignores_unknown_ones(la
     assert len(large.held) == 3
 
 
+def has_tag(bench: Bench, run_id: str, key: str, value: str) -> bool:
+    return bench.snapshot().run(run_id).tags.get(key) == value
+
+
 def seconds_until(bench: Bench, clock: Clock, found: Callable[[], bool], pause: float) -> float:
     """Look every `pause` seconds, as an open page does, and say when something is found."""
     began = clock.now
     while not found():
-        assert clock.now - began < 3600, "never found"
+        assert clock.now - began < 1800, "never found"
         clock.now += pause
         bench.sync()
     return clock.now - began
 
 
-@pytest.mark.parametrize("pause", [2.0, 14.0])
+@pytest.mark.parametrize("pause", [4.0, 14.0])
 def test_an_edit_of_an_old_run_is_found_within_ten_minutes_by_the_rolling_reread(
     pause: float, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,13 +221,11 @@ def test_an_edit_of_an_old_run_is_found_within_ten_minutes_by_the_rolling_reread
     monkeypatch.setattr(index_module, "time", clock)
     bulk_runs(bench.uri, 300, keys=1)
     bench.sync()
-    for run_id in (min(bench.held), max(bench.held)):
-        bench.execute(f"update tags set value = 'edited' where run_uuid = '{run_id}'")
-        spent = seconds_until(
-            bench, clock, lambda: bench.held[run_id]["tags"] == bench.truth[run_id]["tags"], pause
-        )  # noqa: B023
-        assert spent <= 600
-    assert bench.held == bench.truth
+    for number in (0, 150, 299):
+        run_id = f"{number:032x}"
+        bench.execute(f"update tags set value = 'edit {number}' where run_uuid = '{run_id}'")
+        found = partial(has_tag, bench, run_id, "tags_0", f"edit {number}")
+        assert seconds_until(bench, clock, found, pause) <= 600
 
 
 @pytest.mark.postgres
@@ -238,9 +243,8 @@ def test_an_edit_of_an_old_run_on_postgres_is_found_within_ten_minutes(
         clock.now += 2
         bench.sync()
     bench.client.set_tag(ids[0], "reviewed", "yes")
-    assert (
-        seconds_until(bench, clock, lambda: bench.held[ids[0]]["tags"].get("reviewed") == "yes", 2.0) <= 600
-    )
+    found = partial(has_tag, bench, ids[0], "reviewed", "yes")
+    assert seconds_until(bench, clock, found, pause=2.0) <= 600
     bench.source.close()
 
 
@@ -373,70 +377,50 @@ def test_an_outdated_index_is_rebuilt(outdated: dict[str, object], bench: Bench)
 # Damage
 
 
-def data_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("segment-*/*") if path.is_file())
-
-
-def mends_itself(bench: Bench, damaged: Path) -> None:
-    """Open the index as a new process does, and find the right content after one sync."""
-    bench.reopen()
-    bench.index.snapshot()
-    bench.sync()
-    assert bench.held == bench.truth, damaged.name
-    assert bench.reopen().snapshot() is not None
-    assert bench.held == bench.truth, damaged.name
-
-
 FILES = ("runs.arrow", "metrics.arrow", "params.arrow", "tags.arrow", "datasets.arrow", "keys.json")
 
 
+@pytest.mark.parametrize("damage", ["cut", "empty", "deleted"])
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_was_cut_lost_or_altered_is_rebuilt(name: str, bench: Bench) -> None:
+def test_a_file_that_was_cut_or_lost_is_made_anew(name: str, damage: str, bench: Bench) -> None:
     bench.sync()
-    for damage in ("cut", "empty", "deleted", "altered in the middle", "altered at the end"):
-        (path,) = [one for one in data_files(bench.folder) if one.name == name]
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2 if "middle" in damage else -1] ^= 0xFF
-        if damage == "deleted":
-            path.unlink()
-        else:
-            path.write_bytes({"cut": content[:-20], "empty": b""}.get(damage, content))
-        report = RunReport.of(bench)
-        assert report.full, damage
-        assert name in report.because or "segment" in report.because
+    (path,) = bench.folder.glob(f"segment-*/{name}")
+    content = path.read_bytes()
+    if damage == "deleted":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-20] if damage == "cut" else b"")
+    assert bench.reopen().snapshot() is None
+    assert bench.sync().full
+    assert name in str(bench.index.rebuilt_because)
+    assert bench.held == bench.truth
+
+
+def test_a_lost_segment_is_made_anew(bench: Bench) -> None:
+    bench.sync()
+    for folder in bench.folder.glob("segment-*"):
+        shutil.rmtree(folder)
+    bench.reopen()
+    assert bench.sync().full
+    assert bench.held == bench.truth
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_any_altered_byte_is_noticed(name: str, bench: Bench, tmp_path: Path) -> None:
+    bench.sync()
+    whole = shutil.copytree(bench.folder, tmp_path / "whole")
+    pick = random.Random(name)
+    for _ in range(6):
         shutil.rmtree(bench.folder)
+        shutil.copytree(whole, bench.folder)
         bench.reopen()
-        bench.sync()
-
-
-class RunReport:
-    """What a new process does with an index, and why."""
-
-    def __init__(self, full: bool, because: str) -> None:
-        self.full, self.because = full, because
-
-    @staticmethod
-    def of(bench: Bench) -> RunReport:
-        bench.reopen()
-        report = bench.sync()
+        (path,) = bench.folder.glob(f"segment-*/{name}")
+        content = bytearray(path.read_bytes())
+        content[pick.randrange(len(content))] ^= 1 << pick.randrange(8)
+        path.write_bytes(content)
+        assert bench.sync().full
+        assert bench.index.rebuilt_because is not None
         assert bench.held == bench.truth
-        return RunReport(report.full, str(bench.index.rebuilt_because))
-
-
-def test_any_altered_byte_is_noticed(bench: Bench) -> None:
-    bench.sync()
-    pick = random.Random(0)
-    for path in data_files(bench.folder):
-        whole = path.read_bytes()
-        for _ in range(8):
-            content = bytearray(whole)
-            content[pick.randrange(len(content))] ^= 1 << pick.randrange(8)
-            path.write_bytes(content)
-            bench.reopen()
-            bench.sync(rebuild=False)
-            assert bench.held == bench.truth
-            assert bench.index.rebuilt_because is not None
-        path.write_bytes(whole)
 
 
 @pytest.mark.parametrize(
@@ -446,7 +430,8 @@ def test_a_manifest_of_garbage_is_replaced(content: bytes, bench: Bench) -> None
     bench.sync()
     (bench.folder / "manifest.json").write_bytes(content)
     assert bench.reopen().snapshot() is None
-    mends_itself(bench, bench.folder / "manifest.json")
+    assert bench.sync().full
+    assert bench.held == bench.truth
 
 
 def test_any_altered_byte_of_the_manifest_is_noticed_or_harmless(large: Bench) -> None:
@@ -454,14 +439,12 @@ def test_any_altered_byte_of_the_manifest_is_noticed_or_harmless(large: Bench) -
     stores.add_run(large.client, loss=1)
     large.sync()
     path = large.folder / "manifest.json"
-    whole = path.read_bytes()
-    pick = random.Random(1)
-    truth = large.truth
-    experiments = large.snapshot().experiments
-    for at in sorted(pick.sample(range(len(whole)), 60)):
-        content = bytearray(whole)
-        content[at] ^= 1
-        path.write_bytes(content)
+    content = path.read_bytes()
+    truth, experiments = large.truth, large.snapshot().experiments
+    # Also inside the id of the run that is gone: it would come back.
+    places = [content.index(b'"gone"') + 12, *random.Random(1).sample(range(len(content)), 15)]
+    for at in places:
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
         large.reopen()
         large.sync()
         assert plain.of_snapshot(large.snapshot()) == truth, content[max(0, at - 30) : at + 30]
@@ -615,6 +598,7 @@ seen = set()
 end = time.monotonic() + 60
 while not Path(sys.argv[3]).exists() and time.monotonic() < end:
     values = index.snapshot().column("metrics", "latest_metrics_0").to_list()
+    time.sleep(0.002)
     assert len(set(values)) == 1 and len(values) == 200, set(values)
     seen.add(values[0])
 print(len(seen))
@@ -627,8 +611,7 @@ def test_many_read_while_one_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     bulk_runs(bench.uri, 200, keys=1)
     bench.execute("update latest_metrics set value = 0")
     bench.sync()
-    stop = tmp_path / "stop"
-    key = index_module.manifests.load.__name__ and bench.index._store_key
+    stop, key = tmp_path / "stop", bench.snapshot().manifest.store_key
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", READER, str(bench.folder), key, str(stop)],
@@ -644,9 +627,11 @@ def test_many_read_while_one_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     seen: set[float] = set()
 
     def read() -> None:
-        index = RunIndexAgain(bench)
+        index = RunIndex(bench.folder, key)
         while not stop.exists():
-            values = set(index.snapshot().column("metrics", "latest_metrics_0").to_list())
+            snapshot = index.snapshot()
+            values = set(snapshot.column("metrics", "latest_metrics_0").to_list()) if snapshot else set()
+            time.sleep(0.002)
             if len(values) != 1:
                 wrong.append(values)
             seen.update(values)
@@ -666,10 +651,6 @@ def test_many_read_while_one_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         answer, _ = process.communicate()
         assert process.returncode == 0
         assert int(answer) > 1
-
-
-def RunIndexAgain(bench: Bench):
-    return index_module.RunIndex(bench.folder, bench.index._store_key)
 
 
 # Any history of changes
