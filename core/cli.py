@@ -46,13 +46,11 @@ def _settings(tracking_uri: str | None, **arguments: Any) -> Any:
     """Read the settings; what stands on the command line wins over everything."""
     from dataclasses import replace
 
-    from core.settings import read_settings
+    from core.settings import override, read_settings
 
-    settings = read_settings(**arguments)
-    if tracking_uri is None:
-        return settings
+    settings = override(read_settings(), tracking_uri=tracking_uri, **arguments)
     # A database that was named for another server says nothing about this store.
-    return replace(settings, tracking_uri=tracking_uri, backend_uri=None)
+    return settings if tracking_uri is None else replace(settings, backend_uri=None)
 
 
 def _open(tracking_uri: str | None) -> Any:
@@ -71,7 +69,8 @@ def _fresh(tracking_uri: str | None, refresh: bool = False) -> Any:
         if workspace.runs.index.snapshot() is None:
             raise
         checked = workspace.runs.index.state().checked_at
-        click.echo(f"greenroom: {error}\nShown is the state of {checked:%Y-%m-%d %H:%M} UTC.", err=True)
+        age = f"the state of {checked:%Y-%m-%d %H:%M} UTC" if checked else "what was last read"
+        click.echo(f"greenroom: {error}\nShown is {age}.", err=True)
     return workspace
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -40,7 +41,8 @@ def progress(title: str) -> Iterator[Callable[[SyncProgress], None]]:
 
 def pointer(error: Any) -> str:
     """Return the filter with a mark under the place of the mistake."""
-    return f"  {error.text}\n  {' ' * error.position}^"
+    line = " ".join(error.text.splitlines())
+    return f"  {line}\n  {' ' * cell_len(error.text[: error.position])}^"
 
 
 def print_json(value: Any) -> None:

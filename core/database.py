@@ -7,6 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from filelock import FileLock
 from sqlalchemy.engine import Engine
 
@@ -42,9 +43,9 @@ def open_database(uri: str | None, home: Path) -> Engine:
     GreenroomError
         If it cannot be opened.
     """
-    home.mkdir(parents=True, exist_ok=True)
     address = uri or f"sqlite:///{home / 'greenroom.db'}"
     try:
+        home.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(address, pool_pre_ping=True)
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _careful_sqlite)
@@ -54,7 +55,7 @@ def open_database(uri: str | None, home: Path) -> Engine:
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except (sa.exc.SQLAlchemyError, OSError) as error:
+    except (sa.exc.SQLAlchemyError, CommandError, ImportError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise GreenroomError(
             f"Greenroom's database {redact(address)} cannot be opened: {redact(reason)}. "

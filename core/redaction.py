@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
 
-_SECRET_NAMES = ("pass", "token", "secret", "key")
+_CREDENTIALS = re.compile(r"(://[^:@/?#\[]*):[^/?#]*@")
+# A password with / ? # as they are, which databases accept; digits up to one of these are a port.
+_UNESCAPED = re.compile(r"(://[^:@/?#\[]*):(?!\d*[/?#])[^@]*@")
+_SECRET_VALUE = re.compile(r"([?&][^=&#]*(?:pass|token|secret|key)[^=&#]*=)[^&#]+", re.IGNORECASE)
 
 
 def redact(uri: str) -> str:
     """Replace the password of a URI, and any query value that may be one, by ***."""
-    parts = urlsplit(uri)
-    shown = uri
-    if "@" in parts.netloc:
-        credentials, host = parts.netloc.rsplit("@", 1)
-        user, colon, _ = credentials.partition(":")
-        shown = shown.replace(f"{credentials}@{host}", f"{user}{':***' if colon else ''}@{host}", 1)
-    for pair in parts.query.split("&") if parts.query else []:
-        name, _, value = pair.partition("=")
-        if value and any(word in name.lower() for word in _SECRET_NAMES):
-            shown = shown.replace(pair, f"{name}=***")
-    return shown
+    shown, found = _CREDENTIALS.subn(r"\1:***@", uri, count=1)
+    if not found:
+        shown = _UNESCAPED.sub(r"\1:***@", uri, count=1)
+    return _SECRET_VALUE.sub(r"\1***", shown)

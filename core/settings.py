@@ -113,6 +113,12 @@ def read_settings(
     return _merged(settings, _from_environment(environment), "the environment")
 
 
+def override(settings: Settings, **arguments: Any) -> Settings:
+    """Return settings with those replaced that were given on the command line; None leaves one as it is."""
+    given = {key: value for key, value in arguments.items() if value is not None}
+    return _merged(settings, given, "the command line")
+
+
 def _config_file(environment: Mapping[str, str], folder: Path) -> tuple[str, dict[str, Any]]:
     named = environment.get(CONFIG_VARIABLE)
     path = Path(named) if named else folder / "greenroom.toml"
@@ -154,7 +160,8 @@ def _merged(settings: Settings, table: Mapping[str, Any], place: str) -> Setting
                 f"Accepted: {', '.join(sorted(_KEYS))}."
             )
         values[key] = _checked(key, value, place)
-    shown = place if place not in ("the environment", "the arguments") else settings.place
+    given = ("the environment", "the arguments", "the command line")
+    shown = place if place not in given else settings.place
     return replace(settings, **values, place=shown)
 
 
@@ -167,20 +174,21 @@ def _checked(key: str, value: Any, place: str) -> Any:
                 f"artifact_roots in {place} must be a table of old root = new root, both in quotes."
             )
         return dict(value)
-    if key == "home":
-        return Path(str(value)).expanduser().resolve()
+    if key == "home" and isinstance(value, Path):
+        return value.expanduser().resolve()
     if not isinstance(value, str) or not value.strip():
         raise BadInputError(f"{key} in {place} must be a text in quotes that is not empty, not {value!r}.")
-    return value.strip()
+    return Path(value.strip()).expanduser().resolve() if key == "home" else value.strip()
 
 
 def _number(key: str, value: Any, place: str) -> int | float:
     kind, low, high = _NUMBERS[key]
     try:
         number = kind(value)
-        if isinstance(value, bool) or not low <= number <= high:
+        fraction = isinstance(value, float) and number != value
+        if isinstance(value, bool) or fraction or not low <= number <= high:
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         shape = "a whole number" if kind is int else "a number"
         raise BadInputError(
             f"{key} in {place} is {value!r}; accepted is {shape} from {low:g} to {high:g}."

@@ -67,8 +67,9 @@ class Keeper:
         self._look()
         filters.warm_up()
         while not self._stopped:
-            if time.monotonic() > self._watched_until:
-                self._wake.clear()
+            # Cleared before looking at what it announces: a word that comes in between is not lost.
+            self._wake.clear()
+            if not self._stopped and time.monotonic() > self._watched_until:
                 self._wake.wait()
                 continue
             began = time.monotonic()

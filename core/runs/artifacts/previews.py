@@ -175,7 +175,7 @@ def _of_text(extension: str, text: str, note: str, truncated: bool) -> Preview:
         found = _yaml(text, truncated)
         if not isinstance(found, str):
             return _noted(found, note)
-        return _text(text, f"{note} {found}", truncated, "yaml")
+        return _text(text, f"{note} {found}", truncated)
     if extension in ("csv", "tsv"):
         try:
             return _table(csv_table(text, truncated=truncated), note, truncated)

@@ -89,7 +89,7 @@ class RunIndex:
                     try:
                         signature = manifests.signature(self._folder)
                         manifest = manifests.load(self._folder, self._store_key)
-                        self._snapshot = Snapshot.open(self._folder, manifest) if manifest else None
+                        self._snapshot = self._open(manifest) if manifest else None
                         self._signature = signature
                         break
                     except DamagedIndexError as error:
@@ -97,6 +97,14 @@ class RunIndex:
                         self.rebuilt_because = str(error)
                         time.sleep(0.02 * attempt)
             return self._snapshot
+
+    def _open(self, manifest: Manifest) -> Snapshot:
+        """Map the segments, each compared once a process with its checksum: damaged Arrow files can crash it."""
+        for meta in manifest.segments:
+            if meta.name not in self._verified:
+                verify(self._folder, meta)
+                self._verified.add(meta.name)
+        return Snapshot.open(self._folder, manifest)
 
     def status(self) -> IndexStatus:
         """Return the index's figures."""
@@ -179,7 +187,7 @@ class RunIndex:
         lock = FileLock(self._folder / ".lock", timeout=2.0)
         try:
             with lock:
-                snapshot = self._checked_snapshot()
+                snapshot = self.snapshot()
                 if snapshot is not None:
                     self._apply(source, snapshot, tuple(run_ids), (), dict(snapshot.manifest.marks))
         except Timeout:
@@ -191,7 +199,7 @@ class RunIndex:
         self, source: RunSource, thorough: bool, rebuild: bool, on_progress: OnProgress | None
     ) -> SyncReport:
         began = time.perf_counter()
-        snapshot = None if rebuild else self._checked_snapshot()
+        snapshot = None if rebuild else self.snapshot()
         fingerprint = source.fingerprint()
         state = states.load(self._folder)
         if snapshot is None:
@@ -209,21 +217,6 @@ class RunIndex:
             replace(state, checked=time.time(), fingerprint=fingerprint, failed_since=None, error=None),
         )
         return replace(report, seconds=time.perf_counter() - began)
-
-    def _checked_snapshot(self) -> Snapshot | None:
-        """Return the snapshot after comparing, once a process, every byte of it with its checksum."""
-        snapshot = self.snapshot()
-        if snapshot is None:
-            return None
-        try:
-            for segment in snapshot.segments:
-                if segment.meta.name not in self._verified:
-                    verify(self._folder, segment.meta)
-                    self._verified.add(segment.meta.name)
-        except DamagedIndexError as error:
-            self.rebuilt_because = str(error)
-            return None
-        return snapshot
 
     def _worth_reading_whole(self, snapshot: Snapshot, fingerprint: str | None, state: SyncState) -> bool:
         entries = sum(segment.meta.entries for segment in snapshot.segments)

@@ -79,7 +79,7 @@ def parse(uri: str) -> StoreAddress:
     if base_scheme in ("mysql", "mssql"):
         return StoreAddress(StoreKind.OTHER_SQL, text)
     if scheme == "file":
-        return _file(Path(url2pathname(unquote(urlsplit(text).path))) if "//" in text else Path(text[5:]))
+        return _file(Path(url2pathname(urlsplit(text).path)))
     if scheme == "" or len(scheme) == 1 or "/" in scheme or Path(text).exists():
         path = Path(text).expanduser()
         if path.suffix in (".db", ".sqlite", ".sqlite3") or path.is_file():
