@@ -75,6 +75,8 @@ def parse_order_by(terms: tuple[str, ...]) -> tuple[OrderTerm, ...]:
     FilterSyntaxError
         If MLflow refuses a term.
     """
+    if not terms:
+        return ()
     utils = _search_utils()
     parsed: list[OrderTerm] = []
     for term in terms:

@@ -28,6 +28,7 @@ class Database(Protocol):
     float_type: str
     false: str
     numbers_rows: bool
+    readers: int  # how many tables may be read at the same time
 
     def columns(self) -> Mapping[str, frozenset[str]]:
         """Return the columns of every table."""
@@ -65,6 +66,7 @@ class SqliteDatabase:
     float_type = "real"
     false = "0"
     numbers_rows = True
+    readers = 2
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -141,6 +143,7 @@ class PostgresDatabase:
     float_type = "double precision"
     false = "false"
     numbers_rows = False
+    readers = 1
 
     def __init__(self, uri: str) -> None:
         self._uri = uri

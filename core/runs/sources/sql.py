@@ -7,9 +7,10 @@ objects nor the interpreter's lock, so that a page stays alive while a hundred t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
@@ -35,6 +36,8 @@ from core.runs.types import (
     SourceInfo,
     SyncProgress,
 )
+
+Shape: TypeAlias = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
 
 # SQLite types a result column by its first rows, so no column may begin with NULL: a missing number is
 # this value on its way, a missing text is '' beside a flag column.
@@ -153,18 +156,18 @@ class SqlSource:
         runs = pl.concat([_runs(part) for part in self._database.stream("runs", self._runs_select())])
         numbers = _numbers(runs)
         report(SyncProgress("runs", runs.height, runs.height))
-        tables: dict[str, pl.DataFrame] = {}
-        for table, name, shape in (
-            ("latest_metrics", "metrics", _metrics),
-            ("params", "params", _texts),
-            ("tags", "tags", _texts),
-        ):
+
+        def read(table: str, name: str, shape: Shape) -> pl.DataFrame:
             parts, done = [], 0
             for part in self._database.stream(table, self._long_select(table)):
                 parts.append(shape(part, numbers))
                 done += part.height
                 report(SyncProgress(name, done, None))
-            tables[name] = pl.concat(parts)
+            return pl.concat(parts)
+
+        with ThreadPoolExecutor(self._database.readers) as pool:
+            waiting = {name: pool.submit(read, table, name, shape) for table, name, shape in _LONG_READS}
+            tables = {name: one.result() for name, one in waiting.items()}
         tables["datasets"] = self._datasets("", numbers)
         return FullRead(RunBatch(runs=runs, **tables), marks)
 
@@ -184,11 +187,7 @@ class SqlSource:
         }
         for part in _chunks(frame["run_id"].to_list(), _IDS_A_QUERY):
             where = f"where run_uuid in {_in_list(part)}"
-            for table, name, shape in (
-                ("latest_metrics", "metrics", _metrics),
-                ("params", "params", _texts),
-                ("tags", "tags", _texts),
-            ):
+            for table, name, shape in _LONG_READS:
                 query = f"select {self._long_select(table)} from {table} {where}"
                 tables[name].append(shape(self._database.query(query), numbers))
             tables["datasets"].append(self._datasets(f"and i.destination_id in {_in_list(part)}", numbers))
@@ -405,3 +404,11 @@ def _metrics(rows: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
 def _texts(rows: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
     joined = rows.join(numbers, on="run_uuid", how="inner", maintain_order="left")
     return joined.select(list(TEXT_SCHEMA)).cast(pl.Schema(TEXT_SCHEMA))
+
+
+# MLflow's table, its name in a batch, and how its rows are shaped.
+_LONG_READS: tuple[tuple[str, str, Shape], ...] = (
+    ("latest_metrics", "metrics", _metrics),
+    ("params", "params", _texts),
+    ("tags", "tags", _texts),
+)
