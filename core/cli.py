@@ -250,8 +250,10 @@ def runs(
       greenroom runs --filter "params.model = 'ridge' AND metrics.test_r2 > 0.4" --json
       greenroom runs --filter "attributes.status = 'FAILED'" --csv failed.csv
     """
-    from core.runs.explorer import RunsRequest
+    from core.runs.explorer import RunsRequest, check_columns
 
+    wanted = tuple(one.strip() for one in columns.split(",") if one.strip()) if columns else None
+    check_columns(wanted or ())
     workspace = _fresh(tracking_uri, refresh)
     request = RunsRequest(tuple(names) or None, filter_string, tuple(order_by), RunView(view))
     matches = workspace.runs.find(request)
@@ -262,7 +264,6 @@ def runs(
         return
     end = offset + limit if limit else len(matches)
     chosen = matches.snapshot.runs(matches.places[offset:end].tolist())
-    wanted = tuple(one.strip() for one in columns.split(",") if one.strip()) if columns else None
     output.runs(chosen, len(matches), offset, wanted, as_json)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,8 +42,8 @@ def progress(title: str) -> Iterator[Callable[[SyncProgress], None]]:
 
 def pointer(error: Any) -> str:
     """Return the filter with a mark under the place of the mistake."""
-    line = " ".join(error.text.splitlines())
-    return f"  {line}\n  {' ' * cell_len(error.text[: error.position])}^"
+    line = re.sub(r"\s", " ", error.text)
+    return f"  {line}\n  {' ' * cell_len(line[: error.position])}^"
 
 
 def print_json(value: Any) -> None:

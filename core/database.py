@@ -14,6 +14,9 @@ from sqlalchemy.engine import Engine
 from core.errors import GreenroomError
 from core.redaction import redact
 
+# Any number, the same in every Greenroom.
+_MIGRATION_LOCK = 7_310_579_611
+
 metadata = sa.MetaData()
 
 saved_views = sa.Table(
@@ -51,6 +54,9 @@ def open_database(uri: str | None, home: Path) -> Engine:
             sa.event.listen(engine, "connect", _careful_sqlite)
         # Two processes that start together must not both create the tables.
         with FileLock(home / "greenroom.db.lock"), engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                # Nor must two machines, which share no file.
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             config = Config()
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
             config.attributes["connection"] = connection

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shlex import quote
 
 from core.errors import GreenroomError
 from core.redaction import redact
@@ -115,11 +116,15 @@ def _schema(source: SqlSource, path: Path | None) -> Check:
         )
     if behind == 0:
         return Check(name, Verdict.OK, f"{revision}, the one of MLflow {version('mlflow')}")
-    copy = f"{path.stem}-upgraded{path.suffix}" if path else "a copy"
+    copy = f"{path.stem}-upgraded{path.suffix}" if path else ""
     advice = (
         f"Greenroom reads it as it is. MLflow {version('mlflow')} would change it in place: to use it with "
         "today's MLflow, upgrade a copy"
-        + (f": cp {path} {copy} && mlflow db upgrade sqlite:///{copy}" if path else ".")
+        + (
+            f": cp {quote(str(path))} {quote(copy)} && mlflow db upgrade {quote(f'sqlite:///{copy}')}"
+            if path
+            else "."
+        )
     )
     return Check(name, Verdict.NOTE, f"{revision}, {behind} migrations older than MLflow's", advice)
 
@@ -128,13 +133,13 @@ def _revisions_behind(revision: str | None) -> int | None:
     """Count the migrations from a revision to MLflow's newest; None for a revision MLflow does not know."""
     import mlflow.store.db_migrations
     from alembic.script import ScriptDirectory
-    from alembic.util import CommandError
+    from alembic.script.revision import RevisionError
 
     folder = Path(mlflow.store.db_migrations.__file__).parent
     scripts = ScriptDirectory(str(folder))
     try:
         return sum(1 for _ in scripts.iterate_revisions("head", revision)) if revision else None
-    except CommandError:
+    except RevisionError:
         return None
 
 

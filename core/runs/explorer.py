@@ -55,6 +55,16 @@ class RunsRequest:
     metric_view: MetricView = MetricView.LAST
 
 
+def check_columns(columns: Sequence[str]) -> None:
+    """Raise `BadInputError` for a column that no table of runs can have."""
+    for column in columns:
+        table, _, key = column.partition(".")
+        if table not in ("metrics", "params", "tags") or not key:
+            raise BadInputError(
+                f"The column '{column}' is not of the form metrics.NAME, params.NAME, tags.NAME."
+            )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Matches:
     """The runs that answer a request: rows of `snapshot`, in order."""
@@ -287,11 +297,8 @@ class RunExplorer:
         return frame.with_columns(chosen) if chosen else frame
 
     def _table_column(self, snapshot: Snapshot, column: str, rows: list[int], view: MetricView) -> pl.Series:
+        check_columns((column,))
         table, _, key = column.partition(".")
-        if table not in ("metrics", "params", "tags") or not key:
-            raise BadInputError(
-                f"The column '{column}' is not of the form metrics.NAME, params.NAME, tags.NAME."
-            )
         if table == "metrics" and view is not MetricView.LAST:
             ids = snapshot.frame["run_id"].gather(rows)
             return self._extremes_of(snapshot, key, ids)[view.value].alias(column)

@@ -142,7 +142,8 @@ def _clauses(text: str) -> tuple[Clause, ...]:
     return tuple(clauses)
 
 
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\([^)]*\)")
+_TEXT = r"'[^']*'|\"[^\"]*\"|`[^`]*`"
+_QUOTED = re.compile(rf"{_TEXT}|\((?:{_TEXT}|[^()'\"`])*\)")
 _AND = re.compile(r"\bAND\b", re.IGNORECASE)
 
 

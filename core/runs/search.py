@@ -264,8 +264,7 @@ def tree(snapshot: Snapshot, matches: Places, expanded: frozenset[str]) -> Tree:
     at = pl.DataFrame({"parent": ids, "row": np.arange(len(matches))})
     rows = pl.DataFrame({"parent": parents}).join(at, on="parent", how="left", maintain_order="left")["row"]
     parent_row = rows.fill_null(-1).to_numpy().copy()
-    own = np.arange(len(matches))
-    parent_row[parent_row == own] = -1
+    parent_row[_in_circle(parent_row)] = -1
     counts = np.bincount(parent_row[parent_row >= 0], minlength=len(matches))
     by_parent: dict[int, list[int]] = {}
     open_rows = {row for row, run_id in enumerate(ids) if run_id in expanded} if expanded else set()
@@ -289,6 +288,16 @@ def tree(snapshot: Snapshot, matches: Places, expanded: frozenset[str]) -> Tree:
         stack.extend((child, depth + 1) for child in reversed(by_parent.get(row, [])))
     chosen = np.array(visible, dtype=np.int64)
     return Tree(matches[chosen], np.array(depths, dtype=np.int64), counts[chosen])
+
+
+def _in_circle(parent: Places) -> npt.NDArray[np.bool_]:
+    """Say which rows never come to a root: runs that are their own ancestors, and all below them."""
+    ancestor = parent.copy()
+    # After k rounds a row points 2^k generations up, -1 once it has passed a root.
+    for _ in range(max(1, len(parent).bit_length())):
+        climbing = ancestor >= 0
+        ancestor[climbing] = ancestor[ancestor[climbing]]
+    return ancestor >= 0
 
 
 # Facets

@@ -22,7 +22,7 @@ def ready(workspace: Workspace, *, needed: bool) -> bool:
     if snapshot is None:
         workspace.keeper.wait_for_look(_FIRST_LOOK_SECONDS)
         snapshot = workspace.runs.index.snapshot()
-    st.session_state[_SHOWN] = snapshot.generation if snapshot else None
+    st.session_state[_SHOWN] = snapshot.generation if snapshot is not None else None
     if snapshot is not None or not needed:
         return True
     error = workspace.keeper.state.error
@@ -59,7 +59,7 @@ def watch(workspace: Workspace) -> None:
     def look() -> None:
         workspace.keeper.touch()
         snapshot = workspace.runs.index.snapshot()
-        if (snapshot.generation if snapshot else None) != st.session_state.get(_SHOWN):
+        if (snapshot.generation if snapshot is not None else None) != st.session_state.get(_SHOWN):
             st.rerun()
         state = workspace.runs.index.state()
         if snapshot is not None and state.failed_since is not None:

@@ -37,7 +37,10 @@ def set_revision(uri: str, revision: str) -> None:
 
 def test_a_good_store_is_all_ok(tmp_path: Path) -> None:
     uri = stores.new_sqlite(tmp_path)
-    stores.add_run(MlflowClient(uri))
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("a", artifact_location=(tmp_path / "mlruns" / "1").as_uri())
+    run_id = stores.add_run(client, experiment)
+    (tmp_path / "mlruns" / "1" / run_id / "artifacts").mkdir(parents=True)
     workspace = workspace_on(uri, tmp_path / "home")
     workspace.runs.sync()
     checks = found(workspace)

@@ -112,12 +112,14 @@ class RunIndex:
         size = sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
         return IndexStatus(
             folder=self._folder,
-            generation=snapshot.generation if snapshot else 0,
-            runs=len(snapshot) if snapshot else 0,
-            delta_runs=sum(segment.meta.runs for segment in snapshot.segments[1:]) if snapshot else 0,
+            generation=snapshot.generation if snapshot is not None else 0,
+            runs=len(snapshot) if snapshot is not None else 0,
+            delta_runs=sum(segment.meta.runs for segment in snapshot.segments[1:])
+            if snapshot is not None
+            else 0,
             bytes=size,
             state=states.load(self._folder),
-            problems=snapshot.manifest.problems if snapshot else (),
+            problems=snapshot.manifest.problems if snapshot is not None else (),
         )
 
     def state(self) -> SyncState:
@@ -227,7 +229,7 @@ class RunIndex:
     def _build(self, source: RunSource, on_progress: OnProgress | None) -> SyncReport:
         read = source.read_all(on_progress)
         old = self.snapshot()
-        generation = (old.generation if old else 0) + 1
+        generation = (old.generation if old is not None else 0) + 1
         base = self._write(generation, read.batch)
         manifest = self._manifest(source, generation, (base,), (), dict(read.marks), read.problems)
         self._publish(manifest)
@@ -249,6 +251,7 @@ class RunIndex:
         known = Known(snapshot.frame.select(HEADS_COLUMNS), snapshot.manifest.marks)
         changes = source.changes(known)
         unchecked = state.unchecked if fingerprint == state.fingerprint and fingerprint else len(snapshot)
+        unchecked = min(unchecked, len(snapshot))
         elapsed = min(time.time() - state.checked, _LONGEST_STEP_SECONDS)
         step = min(ceil(len(snapshot) * max(elapsed, 0.0) / _ROTATION_SECONDS), unchecked)
         ids = snapshot.frame["run_id"].sort()
@@ -315,7 +318,13 @@ class RunIndex:
         self._publish(replace(manifest, segments=segments, gone=base_gone))
         runs = self.snapshot()
         return SyncReport(
-            manifest.generation, False, len(changed), len(gone), len(runs) if runs else 0, 0.0, problems
+            manifest.generation,
+            False,
+            len(changed),
+            len(gone),
+            len(runs) if runs is not None else 0,
+            0.0,
+            problems,
         )
 
     def _manifest(

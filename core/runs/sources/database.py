@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import adbc_driver_manager
 import polars as pl
@@ -146,7 +147,7 @@ class PostgresDatabase:
     readers = 1
 
     def __init__(self, uri: str) -> None:
-        self._uri = uri
+        self._uri = _with_quoted_password(uri)
         self._connection: Any = None
         self._byte_order: bool | None = None
 
@@ -239,12 +240,22 @@ class PostgresDatabase:
     def _sentence(self, error: Exception) -> str:
         password = urlsplit(self._uri).password
         reason = _reason(error)
-        if password:
-            reason = reason.replace(password, "***")
+        for secret in (password, unquote(password)) if password else ():
+            reason = reason.replace(secret, "***")
         return (
             f"The database {redact(self._uri)} could not be read: {reason}. "
             "Check that the server runs and that user and password are right."
         )
+
+
+def _with_quoted_password(uri: str) -> str:
+    """Quote the password: MLflow takes one with / ? # [ as it is, the driver's library does not."""
+    return re.sub(
+        r"(://[^:@/?#\[]*):(?!\d*[/?#])([^@]*)@",
+        lambda match: f"{match[1]}:{quote(unquote(match[2]), safe='')}@",
+        uri,
+        count=1,
+    )
 
 
 def _fetch(cursor: Any, sql: str) -> pl.DataFrame:
