@@ -67,6 +67,7 @@ class Workspace:
     def close(self) -> None:
         """Stop the background thread and give back connections."""
         self.keeper.stop()
+        self.runs.close()
         if "database" in self.__dict__:
             self.database.dispose()
 

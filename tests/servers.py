@@ -32,9 +32,9 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) ->
     while time.monotonic() < end:
         if process.poll() is not None:
             raise RuntimeError(f"the server behind {url} ended with {process.returncode}")
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            with urllib.request.urlopen(url, timeout=2):
-                return
+        failures = contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError)
+        with failures, urllib.request.urlopen(url, timeout=2):
+            return
         time.sleep(0.1)
     raise TimeoutError(url)
 

@@ -164,6 +164,13 @@ class RunExplorer:
                 raise
         return self._source
 
+    def close(self) -> None:
+        """Give back the source's connections; the next question opens them again."""
+        with self._source_lock:
+            if self._source is not None:
+                self._source.close()
+                self._source = None
+
     # Finding
 
     def experiments(self) -> tuple[Experiment, ...]:

@@ -71,7 +71,7 @@ def draw(
         places = [base_place, *(place for place in places if place != base_place)]
         base_row = 0
     frame = runs.table(matches, columns, places, metric_view)
-    shown = _shown(frame, columns, base_row, page, matches)
+    shown = _shown(frame, columns, base_row, page)
     ids = frame["run_id"].to_list()
     picked = set(selected())
     rows = [row for row, run_id in enumerate(ids) if run_id in picked]
@@ -104,7 +104,7 @@ def _on_select(key: str, ids: list[str]) -> None:
 
 
 def _shown(
-    frame: pl.DataFrame, columns: Sequence[str], base_row: int | None, page: TablePage, matches: Matches
+    frame: pl.DataFrame, columns: Sequence[str], base_row: int | None, page: TablePage
 ) -> pl.DataFrame:
     names = [name or short_id(run_id) for name, run_id in frame.select("name", "run_id").iter_rows()]
     if base_row is not None:
@@ -134,7 +134,7 @@ def _shown(
             if not column.startswith("Δ "):
                 ordered += [column, f"Δ {column}"] if f"Δ {column}" in shown.columns else [column]
         shown = shown.select(ordered)
-    if len({one.experiment_id for one in matches.snapshot.experiments if one.runs}) < 2:
+    if frame["experiment"].n_unique() < 2:
         shown = shown.drop("Experiment")
     return shown
 

@@ -168,9 +168,7 @@ def test_limit_and_offset_page_through_all_matches(greenroom: Run, sqlite_store:
     everything = value(greenroom("runs", "--json", "--limit", "0", uri=sqlite_store))["runs"]
     paged = []
     for offset in range(0, len(everything) + 7, 7):
-        page = value(
-            greenroom("runs", "--json", "--limit", "7", "--offset", str(offset), uri=sqlite_store)
-        )
+        page = value(greenroom("runs", "--json", "--limit", "7", "--offset", str(offset), uri=sqlite_store))
         assert page["total"] == len(everything)
         paged += page["runs"]
     assert paged == everything
@@ -215,9 +213,7 @@ def test_an_experiment_by_name_and_by_id_is_the_same(greenroom: Run, sqlite_stor
     assert by_name == value(greenroom("runs", "--json", "-e", experiment_id, uri=sqlite_store))
 
 
-def test_exports_hold_all_matches_and_every_key(
-    greenroom: Run, sqlite_store: str, tmp_path: Path
-) -> None:
+def test_exports_hold_all_matches_and_every_key(greenroom: Run, sqlite_store: str, tmp_path: Path) -> None:
     files = {"--csv": tmp_path / "runs.csv", "--parquet": tmp_path / "runs.parquet"}
     words = [str(word) for pair in files.items() for word in pair]
     printed = done(greenroom("runs", "--limit", "1", *words, uri=sqlite_store))
@@ -438,7 +434,7 @@ def refusing_server() -> Iterator[str]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        do_GET = do_POST = answer
+        do_GET = do_POST = answer  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
@@ -526,9 +522,7 @@ def test_an_unknown_run_is_bad_input(greenroom: Run, two: tuple[str, str, str]) 
         assert unknown in refusal(greenroom("compare", a, "--baseline", unknown, uri=uri), 2)
 
 
-def test_an_unknown_experiment_comes_with_what_is_close(
-    greenroom: Run, two: tuple[str, str, str]
-) -> None:
+def test_an_unknown_experiment_comes_with_what_is_close(greenroom: Run, two: tuple[str, str, str]) -> None:
     said = refusal(greenroom("runs", "-e", "price", uri=two[0]), 2)
     assert said == (
         "There is no experiment 'price'. Close to it: prices. `greenroom experiments` lists them all."
@@ -536,7 +530,7 @@ def test_an_unknown_experiment_comes_with_what_is_close(
     assert "Close" not in refusal(greenroom("best", "--metric", "rmse", "-e", "zzz", uri=two[0]), 2)
 
 
-NAMES = ("模型 一", "it's \"so\"", "<b>bold</b>", "[bold red]x[/]", "[/broken]", ":smile:", "100% \\[x]")
+NAMES = ("模型 一", 'it\'s "so"', "<b>bold</b>", "[bold red]x[/]", "[/broken]", ":smile:", "100% \\[x]")
 
 
 def test_names_are_printed_as_they_are(greenroom: Run, tmp_path: Path) -> None:
@@ -565,9 +559,7 @@ def test_names_are_printed_as_they_are(greenroom: Run, tmp_path: Path) -> None:
         assert best.startswith(f"{name} ({run_id})  m = 1.5\n")
 
 
-def test_an_unknown_name_in_brackets_is_repeated_as_it_is(
-    greenroom: Run, two: tuple[str, str, str]
-) -> None:
+def test_an_unknown_name_in_brackets_is_repeated_as_it_is(greenroom: Run, two: tuple[str, str, str]) -> None:
     assert "'[bold]x[/]'" in refusal(greenroom("runs", "-e", "[bold]x[/]", uri=two[0]), 2)
 
 

@@ -64,7 +64,9 @@ def test_a_difference_would_be_seen(tmp_path: Path) -> None:
 def test_opening_twice_keeps_what_is_in_it(tmp_path: Path) -> None:
     first = open_database(None, tmp_path)
     with first.begin() as connection:
-        connection.exec_driver_sql("insert into saved_views values (1, 's', 'p', 'n', '{}', 'ana', '2024-01-01')")
+        connection.exec_driver_sql(
+            "insert into saved_views values (1, 's', 'p', 'n', '{}', 'ana', '2024-01-01')"
+        )
     second = open_database(None, tmp_path)
     with second.connect() as connection:
         assert connection.exec_driver_sql("select name from saved_views").scalars().all() == ["n"]
@@ -112,7 +114,7 @@ def test_a_home_that_is_a_file_is_said_in_a_sentence(tmp_path: Path) -> None:
     ],
 )
 def test_a_database_that_cannot_be_opened_is_named_without_its_password(tmp_path: Path, uri: str) -> None:
-    with pytest.raises(GreenroomError, match="cannot be opened: .*GREENROOM_DATABASE_URI") as caught:
+    with pytest.raises(GreenroomError, match=r"cannot be opened: .*GREENROOM_DATABASE_URI") as caught:
         open_database(uri, tmp_path)
     assert "hushhush" not in str(caught.value)
 

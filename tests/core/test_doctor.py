@@ -7,6 +7,7 @@ import tomllib
 from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 from mlflow import MlflowClient
 from mlflow.store.db_migrations import __file__ as migrations_file
@@ -195,13 +196,26 @@ def test_a_store_behind_a_closed_port_is_a_problem_without_its_password(tmp_path
 
 
 @pytest.mark.postgres
-def test_a_backend_named_beside_a_store_without_one_is_where_runs_are_read(
-    postgres_store: str, tmp_path: Path
-) -> None:
+def test_a_store_on_postgresql_is_ok_and_its_password_not_shown(postgres_store: str, tmp_path: Path) -> None:
     checks = found(workspace_on(postgres_store, tmp_path / "home"))
     assert checks["Tracking store"].verdict is Verdict.OK
     assert checks["Schema"].verdict is Verdict.OK
     assert not any("secret-word" in repr(one) for one in checks.values())
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("written", ["p/w#[?%", "p%2Fw%23%5B%3F%25"])
+def test_a_password_may_be_written_as_it_is_or_encoded(
+    postgres: servers.Postgres, postgres_store: str, tmp_path: Path, written: str
+) -> None:
+    name = f"reader{len(written)}"
+    connection = psycopg2.connect(postgres_store)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(f"create role {name} login superuser password 'p/w#[?%'")
+    connection.close()
+    uri = f"postgresql://{name}:{written}@127.0.0.1:{postgres.port}/filled"
+    check = found(workspace_on(uri, tmp_path / "home"))["Tracking store"]
+    assert (check.verdict, check.finding) == (Verdict.OK, uri.replace(written, "***"))
 
 
 def test_a_server_without_a_named_database_is_advised_to_name_it(http_store: str, tmp_path: Path) -> None:

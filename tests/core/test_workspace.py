@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import time
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 from mlflow import MlflowClient
 
@@ -69,7 +72,7 @@ def test_the_home_folder_is_made(tmp_path: Path) -> None:
 
 def test_a_home_folder_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(GreenroomError, match="cannot be made: .*GREENROOM_HOME"):
+    with pytest.raises(GreenroomError, match=r"cannot be made: .*GREENROOM_HOME"):
         workspace_on("sqlite:///x.db", tmp_path / "file" / "home")
 
 
@@ -113,6 +116,26 @@ def test_close_ends_the_keeper_and_gives_back_connections(tmp_path: Path) -> Non
     place.close()
     assert not thread.is_alive()
     assert place.database.pool.checkedin() == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.postgres
+def test_close_gives_back_the_connection_to_the_store(postgres_store: str, tmp_path: Path) -> None:
+    with closing(psycopg2.connect(postgres_store)) as other, other.cursor() as cursor:
+
+        def connections() -> int:
+            cursor.execute("select count(*) from pg_stat_activity where datname = current_database()")
+            other.commit()
+            return int(cursor.fetchone()[0])
+
+        before = connections()
+        place = workspace_on(postgres_store, tmp_path / "home")
+        place.runs.sync()
+        assert connections() == before + 1
+        place.close()
+        end = time.monotonic() + 5
+        while connections() > before and time.monotonic() < end:
+            time.sleep(0.05)
+        assert connections() == before
 
 
 def test_close_opens_nothing(tmp_path: Path) -> None:

@@ -211,7 +211,8 @@ class RunIndex:
             report = self._reread(source, snapshot, on_progress)
             state = replace(state, unchecked=0)
         elif fingerprint is not None and fingerprint == state.fingerprint and not state.unchecked:
-            report = SyncReport(snapshot.generation, False, 0, 0, len(snapshot), 0.0)
+            problems = snapshot.manifest.problems
+            report = SyncReport(snapshot.generation, False, 0, 0, len(snapshot), 0.0, problems)
         else:
             report, state = self._look(source, snapshot, fingerprint, state)
         states.save(
