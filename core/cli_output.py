@@ -148,7 +148,7 @@ def runs(found: Sequence[Run], total: int, offset: int, columns: Sequence[str] |
     table = _table("run", "name", "status", "started", "user", *columns, numbers=numeric)
     for run in found:
         cells = [_cell(run, column) for column in columns]
-        _row(table, run.run_id[:8], run.name, run.status, _time(run.start_time), run.user, *cells)
+        _row(table, run.run_id[:8], run.name or None, run.status, _time(run.start_time), run.user, *cells)
     _print(table)
     end = offset + len(found)
     click.echo(f"{offset + 1 if found else 0:,} to {end:,} of {total:,} runs" if total else "No run matches.")

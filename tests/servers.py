@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg2
+import psycopg
 
 
 def free_port() -> int:
@@ -84,11 +84,8 @@ class Postgres:
 
     def create(self, database: str, options: str = "") -> str:
         """Create a database and return its URI."""
-        connection = psycopg2.connect(self.uri("postgres"))
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f"create database {database} {options}")
-        connection.close()
+        with psycopg.connect(self.uri("postgres"), autocommit=True) as connection:
+            connection.execute(f"create database {database} {options}".encode())
         return self.uri(database)
 
 
@@ -139,9 +136,9 @@ def postgres(folder: Path) -> Iterator[Postgres]:
             end = time.monotonic() + 30
             while True:
                 try:
-                    psycopg2.connect(Postgres(port).uri("postgres")).close()
+                    psycopg.connect(Postgres(port).uri("postgres")).close()
                     break
-                except psycopg2.OperationalError:
+                except psycopg.OperationalError:
                     if time.monotonic() > end:
                         raise
                     time.sleep(0.1)

@@ -384,7 +384,7 @@ class RunExplorer:
         return compare(runs, base, directions)
 
     def best(self, metric: str, mode: str | None = None, experiments: Sequence[str] | None = None) -> Run:
-        """Return the finished run with the best last value of a metric.
+        """Return the run with the best last value of a metric, whatever its status.
 
         Parameters
         ----------

@@ -230,7 +230,8 @@ class RunIndex:
     def _build(self, source: RunSource, on_progress: OnProgress | None) -> SyncReport:
         read = source.read_all(on_progress)
         old = self.snapshot()
-        generation = (old.generation if old is not None else 0) + 1
+        # Caches are keyed by it: an index that was lost must not begin again with a number used before.
+        generation = max(old.generation + 1 if old is not None else 0, int(time.time() * 1000))
         base = self._write(generation, read.batch)
         manifest = self._manifest(source, generation, (base,), (), dict(read.marks), read.problems)
         self._publish(manifest)

@@ -30,7 +30,7 @@ class Manifest:
     Attributes
     ----------
     generation : int
-        Grows by one with each change of content.
+        Grows by one with each change of content, and begins with the time: no two states share one.
     segments : tuple of SegmentMeta
         At most two: the base and, over it, the delta. A run in the delta replaces its namesake in the base.
     gone : tuple of str

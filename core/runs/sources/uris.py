@@ -46,8 +46,8 @@ class StoreAddress:
 
     @property
     def key(self) -> str:
-        """A short name that is the same for the same store and differs for any other."""
-        return hashlib.sha256(self.uri.encode()).hexdigest()[:16]
+        """A short name of the store: the same for the same store, a new password included, else another."""
+        return hashlib.sha256(self.shown.encode()).hexdigest()[:16]
 
     @property
     def folder(self) -> Path | None:
@@ -95,7 +95,7 @@ def _sqlite(text: str) -> StoreAddress:
     rest = text.split(":", 1)[1].partition("?")[0]
     if not rest.startswith("///") or len(rest) == 3:
         raise BadInputError(
-            f"The tracking URI {text} names no file. Write sqlite:///relative/path.db or "
+            f"The tracking URI {redact(text)} names no file. Write sqlite:///relative/path.db or "
             "sqlite:////absolute/path.db."
         )
     path = Path(unquote(rest[3:])).expanduser().resolve()
