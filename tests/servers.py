@@ -67,7 +67,8 @@ def mlflow_server(folder: Path, backend: str, port: int | None = None) -> Iterat
         *("--backend-store-uri", backend, "--default-artifact-root", str(folder / "artifacts")),
         *("--workers", "1"),
     ]
-    with process(command, folder / "mlflow.log") as running:
+    # The job workers that a server starts beside itself are of no use here, and cost a core.
+    with process(command, folder / "mlflow.log", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false") as running:
         wait_for(f"http://127.0.0.1:{port}/health", running)
         yield f"http://127.0.0.1:{port}"
 

@@ -7,7 +7,7 @@ import tomllib
 from contextlib import closing
 from pathlib import Path
 
-import psycopg2
+import psycopg
 import pytest
 from mlflow import MlflowClient
 from mlflow.store.db_migrations import __file__ as migrations_file
@@ -209,7 +209,7 @@ def test_a_password_may_be_written_as_it_is_or_encoded(
     postgres: servers.Postgres, postgres_store: str, tmp_path: Path, written: str
 ) -> None:
     name = f"reader{len(written)}"
-    connection = psycopg2.connect(postgres_store)
+    connection = psycopg.connect(postgres_store)
     with connection, connection.cursor() as cursor:
         cursor.execute(f"create role {name} login superuser password 'p/w#[?%'")
     connection.close()

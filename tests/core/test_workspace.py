@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import psycopg2
+import psycopg
 import pytest
 from mlflow import MlflowClient
 
@@ -120,7 +120,7 @@ def test_close_ends_the_keeper_and_gives_back_connections(tmp_path: Path) -> Non
 
 @pytest.mark.postgres
 def test_close_gives_back_the_connection_to_the_store(postgres_store: str, tmp_path: Path) -> None:
-    with closing(psycopg2.connect(postgres_store)) as other, other.cursor() as cursor:
+    with closing(psycopg.connect(postgres_store)) as other, other.cursor() as cursor:
 
         def connections() -> int:
             cursor.execute("select count(*) from pg_stat_activity where datname = current_database()")
