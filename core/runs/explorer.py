@@ -244,6 +244,13 @@ class RunExplorer:
         snapshot = self.snapshot()
         return snapshot.runs([snapshot.find(run_id) for run_id in run_ids])
 
+    def names(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """Return the display names of those of these runs that the index knows, in this order."""
+        snapshot = self.snapshot()
+        rows = snapshot.frame["run_id"].is_in(list(run_ids)).arg_true()
+        known = dict(zip(snapshot.frame["run_id"].gather(rows), snapshot.names.gather(rows), strict=True))
+        return {run_id: known[run_id] or "" for run_id in run_ids if run_id in known}
+
     def children(self, run_id: str) -> Matches:
         """Return the active children of a run, latest first."""
         text = f"tags.`{PARENT_TAG}` = '{run_id}'"

@@ -9,10 +9,9 @@ from core.errors import BadInputError
 from core.runs.comparison.comparability import Severity
 from core.runs.comparison.compare import Comparison, MetricRow
 from core.runs.explorer import RunExplorer
-from core.runs.types import Run
 from dashboard import data
 from dashboard.formats import count, escape_markdown, number, percent, short_id
-from dashboard.widgets import choices, history_panel, links, states, tables
+from dashboard.widgets import choices, history_panel, links, run_table, states, tables
 
 _CANDIDATES = 200
 
@@ -25,7 +24,7 @@ def render() -> None:
         states.empty("Choose two or more runs here, or tick them on the Runs page and press Compare.")
         st.page_link(links.RUNS_PAGE, label="Find runs", icon=":material/table_rows:")
         return
-    names = {run.run_id: _label(run) for run in runs.runs(ids)}
+    names = run_table.labels(runs, ids)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     with left:
         baseline = _baseline(ids, names)
@@ -53,7 +52,7 @@ def _chosen(runs: RunExplorer) -> list[str]:
     found = list(dict.fromkeys(found))
     recent = runs.snapshot().frame["run_id"].head(_CANDIDATES).to_list()
     options = list(dict.fromkeys([*found, *recent]))
-    names = {run.run_id: _label(run) for run in runs.runs(options)}
+    names = run_table.labels(runs, options)
     st.session_state["compared"] = found
     st.multiselect(
         "Runs",
@@ -69,10 +68,6 @@ def _chosen(runs: RunExplorer) -> list[str]:
 
 def _keep() -> None:
     st.query_params["runs"] = ",".join(st.session_state["compared"])
-
-
-def _label(run: Run) -> str:
-    return f"{run.name or 'unnamed'} · {short_id(run.run_id)}"
 
 
 def _baseline(ids: list[str], names: dict[str, str]) -> str:

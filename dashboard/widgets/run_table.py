@@ -13,7 +13,7 @@ import streamlit as st
 from core.runs.explorer import Matches, RunExplorer
 from core.runs.search import Tree
 from core.runs.types import MetricView
-from dashboard.formats import duration, number, short_id, status_label
+from dashboard.formats import duration, short_id, status_label
 from dashboard.widgets import links, tables
 
 PAGE_ROWS = 100
@@ -198,9 +198,5 @@ def _config(columns: Sequence[str], deltas: bool, shown: pl.DataFrame) -> dict[s
 
 def labels(runs: RunExplorer, run_ids: Sequence[str]) -> dict[str, str]:
     """Return a short label for each run: its name and the start of its id."""
-    return {run.run_id: f"{run.name or 'unnamed'} · {short_id(run.run_id)}" for run in runs.runs(run_ids)}
-
-
-def metric_text(value: float | None) -> str:
-    """Return a metric for people."""
-    return number(value)
+    names = runs.names(run_ids)
+    return {run_id: f"{name or 'unnamed'} · {short_id(run_id)}" for run_id, name in names.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -255,6 +256,15 @@ def test_extremes_of_chosen_runs_leave_nan_out(filled: Reading, key: str) -> Non
     assert {row[0]: (row[1], row[2]) for row in found.select("run_id", "min", "max").iter_rows()} == (
         extremes_by_force(filled.client, ids, key)
     )
+
+
+def test_extremes_leave_out_nan_and_runs_of_nothing_else(written: Reading, experiment: str) -> None:
+    some, only = written.new_run(experiment), written.new_run(experiment)
+    for run_id, values in ((some, (2.0, math.nan, 5.0)), (only, (math.nan, math.nan))):
+        points = [Metric("drawdown", value, LONG_AGO, step) for step, value in enumerate(values)]
+        written.client.log_batch(run_id, points)
+    found = written.source.extremes("drawdown", [some, only])
+    assert found.select("run_id", "min", "max").rows() == [(some, 2.0, 5.0)]
 
 
 def test_extremes_of_all_runs_come_from_the_database_or_are_refused_with_a_way_out(filled: Reading) -> None:

@@ -292,7 +292,7 @@ def test_sync_as_json_and_as_a_sentence(greenroom: Run, tmp_path: Path) -> None:
     first = value(greenroom("sync", "--json", uri=uri))
     keys = ["generation", "full", "changed", "gone", "runs", "seconds", "problems"]
     assert list(first) == keys
-    assert [first[key] for key in keys if key != "seconds"] == [1, True, 1, 0, 1, []]
+    assert [first[key] for key in keys if key not in ("seconds", "generation")] == [True, 1, 0, 1, []]
     assert done(greenroom("sync", uri=uri)).startswith("The index holds 1 runs; nothing new (")
     stores.add_run(client)
     assert done(greenroom("sync", uri=uri)).startswith("The index holds 2 runs; 1 runs read anew (")

@@ -235,7 +235,8 @@ class SqlSource:
             return []
         parts = [
             f"select {'destination_id' if table == 'inputs' else 'run_uuid'} id from {table} "
-            f"where rowid > {int(mark)}"
+            # Else newer SQLite reads whole indexes, to have the parts of the union sorted.
+            f"not indexed where rowid > {int(mark)}"
             for table, mark in marks.items()
             if table in (*_LONG_TABLES, "inputs") and table in self._columns
         ]

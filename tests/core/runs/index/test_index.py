@@ -616,6 +616,23 @@ print(len(seen))
 """
 
 
+@contextmanager
+def reading_processes(count: int, *arguments: str) -> Iterator[list[subprocess.Popen[str]]]:
+    command = [sys.executable, "-c", READER, *arguments]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
 def test_many_read_while_one_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench.on(stores.new_sqlite(tmp_path / "store"), tmp_path / "index")
     monkeypatch.setattr(index_module, "_DELTA_ENTRIES", 300)
@@ -623,17 +640,6 @@ def test_many_read_while_one_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     bench.execute("update latest_metrics set value = 0")
     bench.sync()
     stop, key = tmp_path / "stop", bench.snapshot().manifest.store_key
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", READER, str(bench.folder), key, str(stop)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
     wrong: list[object] = []
     seen: set[float] = set()
 
@@ -641,27 +647,30 @@ def test_many_read_while_one_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         index = RunIndex(bench.folder, key)
         while not stop.exists():
             snapshot = index.snapshot()
-            values = set(snapshot.column("metrics", "latest_metrics_0").to_list()) if snapshot else set()
-            time.sleep(0.002)
+            values = set() if snapshot is None else set(snapshot.column("metrics", "latest_metrics_0"))
             if len(values) != 1:
                 wrong.append(values)
             seen.update(values)
+            time.sleep(0.002)
 
     threads = [threading.Thread(target=read) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for number in range(1, 16):
-        bench.execute(f"update latest_metrics set value = {number}")
-        bench.sync()
-    stop.touch()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-    assert len(seen) > 1
-    for process in processes:
-        answer, _ = process.communicate()
-        assert process.returncode == 0
-        assert int(answer) > 1
+    with reading_processes(2, str(bench.folder), key, str(stop)) as processes:
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(1, 16):
+                bench.execute(f"update latest_metrics set value = {number}")
+                bench.sync()
+        finally:
+            stop.touch()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+        assert len(seen) > 1
+        for process in processes:
+            answer, _ = process.communicate()
+            assert process.returncode == 0
+            assert int(answer) > 1
 
 
 # Any history of changes

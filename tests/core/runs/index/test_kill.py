@@ -7,8 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -78,6 +77,8 @@ class Child:
 
     def kill(self) -> bool:
         """Kill -9; say whether it was still syncing."""
+        if self._process.poll() is not None:
+            return False
         self._process.kill()
         rest, _ = self._process.communicate()
         return "done" not in rest
@@ -87,16 +88,26 @@ class Child:
         return self._process.stdout.readline().strip()
 
 
-@contextmanager
-def killed_after(child: Child, seconds: float) -> Iterator[list[bool]]:
-    in_time: list[bool] = []
-    try:
-        child.wait_until_ready()
-        child.go()
-        time.sleep(seconds)
-    finally:
-        in_time.append(child.kill())
-    yield in_time
+def killed_after(child: Child, seconds: float) -> bool:
+    """Kill a child so long after it began to sync; say whether it was still at it."""
+    child.wait_until_ready()
+    child.go()
+    time.sleep(seconds)
+    return child.kill()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Child]]:
+    """Starts children, none of which outlives the test."""
+    children: list[Child] = []
+
+    def child(bench: Bench, merge: str = "") -> Child:
+        children.append(Child(bench, merge))
+        return children[-1]
+
+    yield child
+    for one in children:
+        one.kill()
 
 
 def held(snapshot: Snapshot) -> dict[str, int]:
@@ -124,18 +135,17 @@ def bench(tmp_path: Path) -> Bench:
     return bench
 
 
-def test_killed_during_the_first_sync(bench: Bench) -> None:
+def test_killed_during_the_first_sync(bench: Bench, start: Callable[..., Child]) -> None:
     pick = random.Random(0)
-    whole = Child(bench).finish()
+    whole = start(bench).finish()
     new = truth(bench)
     assert held(bench.snapshot()) == new
     hits, partial = 0, 0
-    child = Child(bench)
+    child = start(bench)
     for _ in range(ROUNDS):
         shutil.rmtree(bench.folder)
-        with killed_after(child, pick.uniform(0, whole)) as killed:
-            child = Child(bench)
-        hits += killed[0]
+        hits += killed_after(child, pick.uniform(0, whole))
+        child = start(bench)
         bench.reopen()
         found = bench.index.snapshot()
         partial += found is None
@@ -143,7 +153,6 @@ def test_killed_during_the_first_sync(bench: Bench) -> None:
         bench.sync()
         assert held(bench.snapshot()) == new
         assert bench.index.rebuilt_because is None
-    child.kill()
     assert hits > ROUNDS // 3, "the kills came too late to show anything"
     assert partial > 0
 
@@ -160,21 +169,20 @@ def change(bench: Bench, number: int) -> None:
     )
 
 
-def test_killed_during_later_syncs(bench: Bench) -> None:
+def test_killed_during_later_syncs(bench: Bench, start: Callable[..., Child]) -> None:
     pick = random.Random(1)
     bench.sync()
     change(bench, 0)
-    whole = Child(bench, "merge").finish()
+    whole = start(bench, "merge").finish()
     old = truth(bench)
     assert held(bench.reopen().snapshot()) == old  # type: ignore[arg-type]
     hits, kept_old = 0, 0
-    child = Child(bench, "merge")
+    child = start(bench, "merge")
     for number in range(1, ROUNDS + 1):
         change(bench, number)
         new = truth(bench)
-        with killed_after(child, pick.uniform(0, whole)) as killed:
-            child = Child(bench, "merge" if number % 2 else "")
-        hits += killed[0]
+        hits += killed_after(child, pick.uniform(0, whole))
+        child = start(bench, "merge" if number % 2 else "")
         bench.reopen()
         found = held(bench.snapshot())
         assert found in (old, new)
@@ -183,6 +191,5 @@ def test_killed_during_later_syncs(bench: Bench) -> None:
         assert held(bench.snapshot()) == new
         assert bench.index.rebuilt_because is None
         old = new
-    child.kill()
     assert hits > ROUNDS // 3, "the kills came too late to show anything"
     assert kept_old > 0
