@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,7 +77,7 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Pair]]:
     known: dict[str, Pair] = {}
 
     def of(uri: str) -> Pair:
@@ -85,7 +85,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
             known[uri] = Pair(uri, tmp_path_factory.mktemp("pair"))
         return known[uri]
 
-    return of
+    yield of
+    for one in known.values():
+        one.source.close()
 
 
 def _quoted(text: str) -> str:

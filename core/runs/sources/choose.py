@@ -30,7 +30,7 @@ def open_source(tracking: StoreAddress, backend_uri: str | None, view_folder: Pa
     backend = parse(backend_uri) if backend_uri else tracking
     if backend.kind in (StoreKind.SQLITE, StoreKind.POSTGRESQL):
         try:
-            return SqlSource(_database(backend), backend.shown)
+            return _sql_source(backend)
         except SourceError as error:
             # Without the server's database there is still the server. A database that is itself the
             # tracking URI is never handed to MLflow instead: MLflow would migrate it in place.
@@ -43,6 +43,15 @@ def open_source(tracking: StoreAddress, backend_uri: str | None, view_folder: Pa
     elif tracking.kind is StoreKind.HTTP:
         reason = "no GREENROOM_BACKEND_URI names the server's database"
     return ClientSource(tracking, fallback_reason=reason, view_folder=view_folder)
+
+
+def _sql_source(address: StoreAddress) -> SqlSource:
+    database = _database(address)
+    try:
+        return SqlSource(database, address.shown)
+    except SourceError:
+        database.close()
+        raise
 
 
 def _database(address: StoreAddress) -> Database:

@@ -18,7 +18,7 @@ from core.runs.sources.base import RunSource
 from core.runs.sources.choose import open_source
 from core.runs.sources.uris import parse
 from core.runs.types import SyncReport
-from tests import plain, stores
+from tests import plain
 
 TABLES = ("metrics", "latest_metrics", "params", "tags", "inputs", "input_tags", "datasets", "runs")
 
@@ -147,6 +147,3 @@ def bulk_runs(uri: str, count: int, first: int = 0, keys: int = 8) -> None:
             connection.executemany(
                 row, [(f"{table}_{key}", str(at * key), run_id) for run_id, at in runs for key in range(keys)]
             )
-
-
-__all__ = ["TABLES", "Bench", "Broken", "Clock", "bulk_runs", "no_store_is_small", "stores"]

@@ -29,6 +29,8 @@ from core.runs.index import manifest as manifests
 from core.runs.index.index import RunIndex
 from core.runs.index.segments import digests
 from core.runs.sources.base import RunBatch
+from core.runs.sources.client import ClientSource
+from core.runs.sources.uris import parse
 from core.runs.types import SyncProgress
 from tests import plain, stores
 from tests.core.runs.index.kit import TABLES, Bench, Broken, Clock, bulk_runs, no_store_is_small
@@ -246,6 +248,23 @@ def test_an_edit_of_an_old_run_on_postgres_is_found_within_ten_minutes(
     found = partial(has_tag, bench, ids[0], "reviewed", "yes")
     assert seconds_until(bench, clock, found, pause=2.0) <= 600
     bench.source.close()
+
+
+@pytest.mark.parametrize("act", ["delete", "edit", "erase"])
+def test_through_a_server_old_runs_follow_within_ten_minutes(
+    act: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(index_module, "time", clock)
+    # A server has no fingerprint and is asked through the client, as is a database here.
+    bench.source = ClientSource(parse(bench.uri))
+    bench.sync()
+    run_id = min(bench.held)
+    {"delete": bench.client.delete_run, "erase": bench.erase, "edit": lambda _: edit_silently(bench)}[act](
+        run_id
+    )
+    truth = bench.truth
+    assert seconds_until(bench, clock, lambda: bench.held == truth, pause=14.0) <= 600
 
 
 # Segments
