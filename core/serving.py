@@ -9,7 +9,6 @@ import time
 import webbrowser
 
 from core.errors import BadInputError
-from core.runs import filters
 from core.settings import Settings
 
 # Named, not imported: the core knows no screen.
@@ -40,8 +39,6 @@ def serve(settings: Settings, *, browser: bool) -> None:
     print(f"Greenroom is at {address} (Ctrl+C stops it)", flush=True)  # noqa: T201
     if browser:
         threading.Thread(target=_open_browser, args=(address, settings), daemon=True).start()
-    # The first visitor shall not wait for MLflow to be imported.
-    threading.Thread(target=filters.warm_up, name="greenroom-warm-up", daemon=True).start()
     uvicorn.run(_APP, host=settings.host, port=settings.port, log_level="warning", access_log=False)
 
 

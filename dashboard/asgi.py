@@ -4,4 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.runs import filters
+
+# The first visitor shall not wait for MLflow's parser. Not in a thread: two threads that import pandas at the
+# same time can each see half of it.
+filters.warm_up()
+
 app = st.App(Path(__file__).parent / "app.py")

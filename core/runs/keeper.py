@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 
 from core.errors import GreenroomError
-from core.runs import filters
 from core.runs.explorer import RunExplorer
 from core.runs.types import SyncProgress
 
@@ -65,7 +64,6 @@ class Keeper:
 
     def _run(self) -> None:
         self._look()
-        filters.warm_up()
         while not self._stopped:
             # Cleared before looking at what it announces: a word that comes in between is not lost.
             self._wake.clear()
