@@ -63,6 +63,7 @@ class Keeper:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        self._look()
         while not self._stopped:
             # Cleared before looking at what it announces: a word that comes in between is not lost.
             self._wake.clear()
