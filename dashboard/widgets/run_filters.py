@@ -181,13 +181,15 @@ def _value_label(key: str, value: str) -> str:
     return text or "(empty)"
 
 
+def _without(beginning: str) -> list[str]:
+    """Return the clauses of the filter in the page, those left out that begin so."""
+    clauses = filters.split_clauses(st.session_state.get(FILTER) or "")
+    return [one for one in clauses if not one.startswith(beginning)]
+
+
 def _write(widget: str, field: str, written: dict[str, str]) -> None:
     """Put the clicked value into the filter, or take it out."""
-    clauses = [
-        one
-        for one in filters.split_clauses(st.session_state.get(FILTER) or "")
-        if not one.startswith(f"{field} = ")
-    ]
+    clauses = _without(f"{field} = ")
     value = st.session_state.get(widget)
     if value in written:
         clauses.append(written[value])
@@ -209,11 +211,7 @@ def _period() -> None:
 
 def _write_period() -> None:
     """Put the beginning of the chosen period into the filter."""
-    clauses = [
-        one
-        for one in filters.split_clauses(st.session_state.get(FILTER) or "")
-        if not one.startswith(f"{_STARTED} >= ")
-    ]
+    clauses = _without(f"{_STARTED} >= ")
     chosen = st.session_state["facet:period"]
     if chosen in _PERIODS:
         since = int((time.time() - _PERIODS[chosen] * 86400) * 1000)
