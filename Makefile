@@ -23,8 +23,8 @@ lint: $(VENV)/.dev
 
 check: lint test
 
-# Figures against MLflow, measured in one run.
-bench: $(VENV)/.dev
+# Figures against what would be used instead, measured in one run.
+bench: $(VENV)/.bench
 	.ci/system-packages
 	$(BIN)/python -m benchmarks
 
@@ -42,3 +42,7 @@ $(VENV)/.app: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) install --constraint constraints.txt --editable ".[dev]"
 	touch $(VENV)/.app $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) install --constraint constraints.txt --editable ".[dev,bench]"
+	touch $@

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import sections, stores
 from benchmarks.lines import Report
-from benchmarks.subjects import prepare
+from benchmarks.subjects import Subject
 
 _PREAMBLE = """\
 Each measurement runs in a process of its own. MLflow is measured on 10,000 runs and on the wide store only:
@@ -37,10 +37,12 @@ def main() -> None:
         folder = folder.resolve()
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="work-")))
         bench = sections.Bench(
-            prepare("10,000 runs", stores.SMALL, given.store_10k, folder, work),
-            prepare("100,000 runs", stores.LARGE, given.store_100k, folder, work),
-            prepare("1,500 runs of 1,500 metrics", stores.WIDE, given.store_wide, folder, work),
+            Subject("10,000 runs", stores.SMALL, given.store_10k, folder, work),
+            Subject("100,000 runs", stores.LARGE, given.store_100k, folder, work),
+            Subject("1,500 runs of 1,500 metrics", stores.WIDE, given.store_wide, folder, work),
             report,
+            work,
+            given.bars.resolve() if given.bars else None,
         )
         for name in given.only or sections.SECTIONS:
             sections.SECTIONS[name](bench)
@@ -66,6 +68,9 @@ def _arguments() -> argparse.Namespace:
         parser.add_argument(
             f"--store-{name}", type=Path, metavar="FILE", help=f"a store of {what}; only read"
         )
+    parser.add_argument(
+        "--bars", type=Path, metavar="FILE", help="CSV of five-minute bars with the columns time and close"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     parser.add_argument("--only", nargs="+", choices=list(sections.SECTIONS), help="measure these only")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""What is printed: one line a figure, with its limit and what MLflow took for the same, and a table at the end."""
+"""What is printed: one line a figure, with its limit and what another took for the same, and a table at the end."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ class Line:
         Which of how many measurements the figure is.
     limit : float, optional
         What the figure should not exceed.
-    mlflow : float, optional
-        MLflow's figure of the same run, in `unit`.
+    other : float, optional
+        The figure of what would be used instead, of the same run, in `unit`.
     least_ratio : float, optional
-        How many times faster than MLflow Greenroom should at least be.
+        How many times faster than that Greenroom should at least be.
+    instead : str
+        What would be used instead.
     """
 
     subject: str
@@ -39,13 +41,14 @@ class Line:
     unit: str = "s"
     taken: str = ""
     limit: float | None = None
-    mlflow: float | None = None
+    other: float | None = None
     least_ratio: float | None = None
+    instead: str = "MLflow"
 
     @property
     def ratio(self) -> float | None:
-        """MLflow's figure divided by Greenroom's."""
-        return None if self.mlflow is None else self.mlflow / self.figure
+        """The other's figure divided by Greenroom's."""
+        return None if self.other is None else self.other / self.figure
 
     @property
     def holds(self) -> bool | None:
@@ -69,7 +72,7 @@ class Line:
             shown(self.figure, self.unit),
             self.taken,
             limit,
-            "–" if self.mlflow is None else shown(self.mlflow, self.unit),
+            "–" if self.other is None else f"{self.instead} {shown(self.other, self.unit)}",
             "–" if self.ratio is None else f"{self.ratio:,.1f} ×",
             {True: "holds", False: "MISSED", None: "–"}[self.holds],
         )
@@ -95,22 +98,22 @@ class Report:
     def add(self, line: Line) -> None:
         """Print one line."""
         self.lines.append(line)
-        subject, what, figure, taken, limit, mlflow, ratio, holds = line.cells()
+        subject, what, figure, taken, limit, other, ratio, holds = line.cells()
         parts = [f"{holds:6}", f"{subject}: {what}: {figure}" + (f" ({taken})" if taken else "")]
         if limit != "–":
             parts.append(f"limit {limit}")
-        if mlflow != "–":
-            parts.append(f"MLflow {mlflow}, {ratio}")
+        if other != "–":
+            parts.append(f"{other}, {ratio}")
         print("  ".join(parts), flush=True)
 
     def table(self) -> None:
         """Print all lines once more."""
-        table = Table(title="Greenroom and MLflow, measured in one run")
+        table = Table(title="Greenroom and what would be used instead, measured in one run")
         for name in ("Store", "What"):
             table.add_column(name, overflow="fold")
         table.add_column("Greenroom", justify="right", no_wrap=True)
         table.add_column("Taken", overflow="fold")
-        for name in ("Limit", "MLflow", "Ratio"):
+        for name in ("Limit", "Instead", "Ratio"):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("", no_wrap=True)
         for line in self.lines:

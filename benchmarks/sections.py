@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import browsing, histories, mlflow_side, rerunning, searching, syncing
+from benchmarks import backtesting, browsing, histories, mlflow_side, rerunning, searching, syncing
 from benchmarks.lines import Line, Report, shown
 from benchmarks.measuring import Times, in_child
 from benchmarks.subjects import Subject
@@ -17,26 +17,33 @@ _MLFLOW_PAGES, _MLFLOW_FRAMES = 5, 2
 
 @dataclass
 class Bench:
-    """The three stores, the report, and figures by store for the growth."""
+    """The three stores, the report, and figures by store for the growth.
+
+    `bars` is a file of five-minute bars, or None for a random walk; `work` a folder for what is made.
+    """
 
     small: Subject
     large: Subject
     wide: Subject
     report: Report
+    work: Path
+    bars: Path | None = None
     by_store: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def add(
         self,
-        subject: Subject,
+        subject: Subject | str,
         what: str,
         times: Times,
         *,
         p95: bool = False,
         limit: float | None = None,
-        mlflow: float | None = None,
+        other: float | None = None,
         least_ratio: float | None = None,
+        instead: str = "MLflow",
     ) -> None:
         """Put the median of some times into the report, or what 95 of 100 stay below."""
+        name = subject if isinstance(subject, str) else subject.name
         count = len(times.seconds)
         figure = times.p95 if p95 else times.median
         taken = f"median of {count}, worst {shown(times.worst, 's')}"
@@ -44,8 +51,8 @@ class Bench:
             taken = f"95 % of {count}, median {shown(times.median, 's')}"
         if count == 1:
             taken = "once"
-        line = Line(subject.name, what, figure, "s", taken, limit, mlflow, least_ratio)
-        self.by_store.setdefault(what, {})[subject.name] = figure
+        line = Line(name, what, figure, "s", taken, limit, other, least_ratio, instead)
+        self.by_store.setdefault(what, {})[name] = figure
         self.report.add(line)
 
 
@@ -91,7 +98,7 @@ def _same_page(bench: Bench, copy: Path) -> None:
     same = sum(one == other for one, other in zip(ours.pages, theirs.pages, strict=False))
     what = f"the same page, {same} of {len(asked)} with the same runs in the same order"
     alike = Times(ours.times.seconds[: len(asked)])
-    bench.add(small, what, alike, mlflow=theirs.times.median, least_ratio=50)
+    bench.add(small, what, alike, other=theirs.times.median, least_ratio=50)
 
 
 def _same_frame(bench: Bench, copy: Path) -> None:
@@ -99,7 +106,7 @@ def _same_frame(bench: Bench, copy: Path) -> None:
     what = "all runs in one pandas frame, with the first sync"
     ours = _frames(small)
     theirs, _ = in_child(mlflow_side.everything, copy, small.shape.runs, _MLFLOW_FRAMES)
-    bench.add(small, what, ours, mlflow=theirs.median, least_ratio=15)
+    bench.add(small, what, ours, other=theirs.median, least_ratio=15)
     bench.add(bench.large, what, _frames(bench.large))
 
 
@@ -109,7 +116,7 @@ def _same_histories(bench: Bench, copy: Path) -> None:
     (read, points), _ = in_child(histories.measure, small.store, small.home, run_ids, 7)
     (theirs, their_points), _ = in_child(mlflow_side.histories, copy, run_ids, histories.METRIC, 3)
     what = f"20 histories, {points:,} points (MLflow {their_points:,})"
-    bench.add(small, what, read, mlflow=theirs.median, least_ratio=8)
+    bench.add(small, what, read, other=theirs.median, least_ratio=8)
 
 
 def _frames(subject: Subject) -> Times:
@@ -127,7 +134,7 @@ def wide(bench: Bench) -> None:
     with subject.copy() as copy:
         theirs, _ = in_child(mlflow_side.pages, copy, searching.queries(3))
     what = "filter, order, page of 100, default columns"
-    bench.add(subject, what, found.times, p95=True, limit=0.15, mlflow=theirs.times.median)
+    bench.add(subject, what, found.times, p95=True, limit=0.15, other=theirs.times.median)
     found, _ = in_child(searching.pages, subject.store, subject.home, _PAGES)
     bench.add(subject, "filter, order, page of 100, all columns", found.times, p95=True)
     reran, _ = in_child(rerunning.pages, subject.store, subject.home, _RERUNS)
@@ -146,17 +153,45 @@ def browser(bench: Bench) -> None:
     with small.copy() as copy:
         (coldest, first, ordered), _ = in_child(browsing.mlflow, copy, small.work, names)
     what = "first rows in a new browser"
-    bench.add(small, what, seen.opened, limit=2.5, mlflow=first)
+    bench.add(small, what, seen.opened, limit=2.5, other=first)
     bench.add(
-        small, "first rows, first visit after the server's start", Times((seen.coldest,)), mlflow=coldest
+        small, "first rows, first visit after the server's start", Times((seen.coldest,)), other=coldest
     )
-    bench.add(small, "sorted by a metric, as seen", seen.sorted, limit=1, mlflow=ordered)
+    bench.add(small, "sorted by a metric, as seen", seen.sorted, limit=1, other=ordered)
     seen_wide, _ = in_child(browsing.greenroom, bench.wide.store, bench.wide.home, 3)
     bench.add(bench.wide, what, seen_wide.opened)
     bench.add(bench.wide, "sorted by a metric, as seen", seen_wide.sorted)
     for subject, one in ((small, seen), (bench.wide, seen_wide)):
         for name, size in (("opening the page", one.opened_bytes), ("sorting it", one.sorted_bytes)):
             bench.report.add(Line(subject.name, f"bytes sent for {name}", size, "bytes"))
+
+
+def backtests(bench: Bench) -> None:
+    """Read and measure a long backtest, overlay twenty, log a large one."""
+    work = bench.work
+    found, _ = in_child(backtesting.long_one, work / "bars", bench.bars, 9)
+    subject = f"{backtesting.BARS:,} five-minute bars"
+    bench.add(
+        subject, f"read the logged table, {found.measures} measures", found.read_and_measured, limit=0.5
+    )
+    what = f"measures alone (quantstats: {found.rival_measures})"
+    bench.add(
+        subject, what, found.measured, other=found.quantstats.median, least_ratio=5, instead="quantstats"
+    )
+    seen, _ = in_child(backtesting.overlay, work / "overlay", 20)
+    subject = "20 runs of 5,000 points"
+    bench.add(subject, "rerun of the Backtests page, other measures", seen.reruns, p95=True, limit=0.6)
+    bench.add(subject, "first run of the page, with all tables read", Times((seen.first,)))
+    bench.report.add(Line(subject, "charts sent", seen.payload, "bytes", "once", 2e6))
+    (ours, theirs), _ = in_child(backtesting.logging_one, work / "logging", 5)
+    bench.add(
+        "100,000 points",
+        "log_backtest_results, until stored",
+        ours,
+        other=theirs.median,
+        least_ratio=0.5,
+        instead="pandas",
+    )
 
 
 def growth(bench: Bench) -> None:
@@ -174,4 +209,5 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "mlflow": against_mlflow,
     "wide": wide,
     "browser": browser,
+    "backtests": backtests,
 }

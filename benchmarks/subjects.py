@@ -5,20 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from benchmarks import stores, syncing
 from benchmarks.measuring import in_child, timed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Subject:
-    """One store, which nobody writes to, and a folder for what is made from it."""
+    """One store, which nobody writes to, and a folder for what is made from it.
+
+    Attributes
+    ----------
+    given : Path or None
+        A store that somebody has; else one is made in `kept`, unless it is there from an earlier run.
+    work : Path
+        For what is made from it.
+    """
 
     name: str
     shape: stores.Shape
-    store: Path
+    given: Path | None
+    kept: Path
     work: Path
+
+    @cached_property
+    def store(self) -> Path:
+        """The store's file; made when it is first asked for."""
+        store = self.given or self.kept / self.shape.file_name
+        if not store.exists():
+            if self.given:
+                raise SystemExit(f"There is no store {self.given}.")
+            seconds, _ = timed(lambda: in_child(stores.make, store, self.shape))
+            print(f"Made a store of {self.name} in {seconds:.0f} s.", flush=True)
+        return store.resolve()
 
     @property
     def home(self) -> Path:
@@ -40,14 +61,3 @@ class Subject:
             yield path
         finally:
             path.unlink()
-
-
-def prepare(name: str, shape: stores.Shape, given: Path | None, kept: Path, work: Path) -> Subject:
-    """Take the store that was given, else the one kept from an earlier run, else make it."""
-    store = given or kept / shape.file_name
-    if not store.exists():
-        if given:
-            raise SystemExit(f"There is no store {given}.")
-        seconds, _ = timed(lambda: in_child(stores.make, store, shape))
-        print(f"Made a store of {name} in {seconds:.0f} s.", flush=True)
-    return Subject(name, shape, store.resolve(), work)

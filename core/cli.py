@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -192,6 +193,32 @@ def sync(tracking_uri: str | None, full: bool, rebuild: bool, as_json: bool) -> 
     output.sync(done, as_json)
 
 
+@cli.command("sync-offline")
+@click.option("--tracking-uri", metavar="URI", help="Store to send to, instead of the one that is set.")
+@_json_option
+def sync_offline(tracking_uri: str | None, as_json: bool) -> None:
+    """Send what trainings could not send while their tracking server was away.
+
+    Exit code 0: nothing is left, 1: something is.
+
+    \b
+    Examples:
+      greenroom sync-offline
+      greenroom sync-offline --tracking-uri http://mlflow.example.org:5000 --json
+    """
+    import os
+
+    from core.tracking import offline
+
+    # MLflow repeats a call for four minutes, in which nothing could be said to who waits here.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    with output.progress("Sending") as report:
+        done = offline.sync_offline(_settings(tracking_uri), lambda name: report(SyncProgress(name, 0, None)))
+    output.outboxes(done, as_json)
+    if any(one.is_left for one in done):
+        sys.exit(1)
+
+
 @cli.command()
 @_store_option
 @click.option("--all", "everything", is_flag=True, help="Deleted experiments too.")
@@ -311,6 +338,56 @@ def best(
     """
     workspace = _fresh(tracking_uri)
     output.best(workspace.runs.best(metric, mode, tuple(names) or None), metric, as_json)
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@_store_option
+@click.option("--table", metavar="PATH", help="The table with the curve, where a run has several.")
+@click.option("--from", "start", type=click.DateTime(), help="First day that counts.")
+@click.option("--to", "end", type=click.DateTime(), help="Last day that counts.")
+@click.option(
+    "--risk-free", type=float, default=0.0, show_default=True, help="A year, as a fraction: 0.02 is 2 %."
+)
+@click.option("--periods-per-year", type=float, help="Instead of what the time stamps say.")
+@_json_option
+def backtest(
+    run_id: str,
+    tracking_uri: str | None,
+    table: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    risk_free: float,
+    periods_per_year: float | None,
+    as_json: bool,
+) -> None:
+    """Read the backtest of a run: every measure, and the worst drawdowns.
+
+    \b
+    Examples:
+      greenroom backtest 3f2a91c0
+      greenroom backtest 3f2a91c0 --from 2015-01-01 --risk-free 0.02 --json
+    """
+    import numpy as np
+
+    from core import cli_backtest
+    from core.backtests.tear_sheet import TearSheetOptions, tear_sheet
+
+    workspace = _fresh(tracking_uri)
+    run = workspace.runs.run(run_id)
+    reading = workspace.backtests.read(run.run_id, table)
+    if reading.curve is None:
+        raise BadInputError(" ".join(reading.problems))
+    options = TearSheetOptions(
+        np.datetime64(start, "us") if start else None,
+        # A day given without a time belongs to the period whole.
+        np.datetime64(end + timedelta(seconds=86_399) if end.time() == time.min else end, "us")
+        if end
+        else None,
+        periods_per_year,
+        risk_free,
+    )
+    cli_backtest.show(run, reading, tear_sheet(reading.curve, reading.trades, options), as_json)
 
 
 def main() -> None:

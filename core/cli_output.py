@@ -80,6 +80,14 @@ def _row(table: Table, *cells: str | None) -> None:
     table.add_row(*(Text(cell if cell is not None else "–") for cell in cells))
 
 
+def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str | None]], numbers: Sequence[str]) -> None:
+    """Print a table of texts; the columns named in `numbers` are right-aligned."""
+    table = _table(*columns, numbers=numbers)
+    for row in rows:
+        _row(table, *row)
+    _print(table)
+
+
 def _number(value: float | None) -> str:
     if value is None:
         return "–"
@@ -250,6 +258,44 @@ def sync(report: SyncReport, as_json: bool) -> None:
     click.echo(sync_sentence(report))
     for problem in report.problems:
         click.echo(f"! {problem}")
+
+
+def outboxes(found: Sequence[Any], as_json: bool) -> None:
+    """Print what was sent of trainings that had to wait, and what is left."""
+    if as_json:
+        print_json(
+            [
+                {
+                    "run_id": one.run_id,
+                    "run_name": one.run_name,
+                    "experiment": one.experiment,
+                    "store": one.store,
+                    "state": one.state,
+                    "sent": one.sent,
+                    "left": one.left,
+                    "refused": one.refused,
+                    "reason": one.reason,
+                    "folder": str(one.folder),
+                }
+                for one in found
+            ]
+        )
+        return
+    from core.tracking.batches import words
+
+    for one in found:
+        signs = {"sent": "✓", "running": "·"}
+        sent = words(one.sent) or "nothing new"
+        name = f"{one.run_name or '–'} ({(one.run_id or 'no id yet')[:8]}) in {one.experiment or '–'}"
+        click.echo(f"{signs.get(one.state, '!')} {name}: {one.state}; sent {sent}")
+        if one.left:
+            click.echo(f"    left: {words(one.left)}")
+        for reason in (*((one.reason,) if one.reason else ()), *(f"refused: {why}" for why in one.refused)):
+            click.echo(f"    {reason}")
+        if one.is_left:
+            click.echo(f"    kept in {one.folder}")
+    if not found:
+        click.echo("Nothing is waiting to be sent.")
 
 
 def checks(found: Sequence[Any], as_json: bool) -> None:

@@ -32,6 +32,19 @@ saved_views = sa.Table(
     sa.UniqueConstraint("store_key", "page", "name", name="uq_saved_views"),
 )
 
+table_choices = sa.Table(
+    "table_choices",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("store_key", sa.String(16), nullable=False),
+    sa.Column("experiment_id", sa.String(64), nullable=False),
+    sa.Column("columns_key", sa.String(64), nullable=False),
+    sa.Column("choice", sa.Text, nullable=False),
+    sa.Column("chosen_by", sa.String(200), nullable=False),
+    sa.Column("chosen_at", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint("store_key", "experiment_id", "columns_key", name="uq_table_choices"),
+)
+
 
 def open_database(uri: str | None, home: Path) -> Engine:
     """Open the database, bring its tables up to date, and return an engine.

@@ -44,6 +44,8 @@ class Settings:
         Where artifacts have moved: old root to new root.
     max_preview_mb, max_download_mb : int
         Largest artifact that a page shows, and that it hands over through the browser, in MiB.
+    max_table_mb : int
+        Largest logged table that is read as a backtest, in MiB.
     refresh_seconds : float
         How often an open page looks for new runs, in seconds.
     place : str
@@ -59,6 +61,7 @@ class Settings:
     artifact_roots: Mapping[str, str] = field(default_factory=dict)
     max_preview_mb: int = 20
     max_download_mb: int = 200
+    max_table_mb: int = 100
     refresh_seconds: float = 2.0
     place: str = "defaults"
 
@@ -78,6 +81,7 @@ _NUMBERS: dict[str, tuple[type, float, float]] = {
     "port": (int, 1, 65535),
     "max_preview_mb": (int, 1, 1024),
     "max_download_mb": (int, 1, 4096),
+    "max_table_mb": (int, 1, 4096),
     "refresh_seconds": (float, 0.5, 3600),
 }
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy.engine import Engine
 
+from core.backtests.desk import BacktestDesk, LoggedRun
+from core.backtests.remembered import RememberedColumns
 from core.database import open_database
 from core.errors import GreenroomError
 from core.runs.artifacts.locations import StorePlace
@@ -31,6 +33,7 @@ class Workspace:
     place : StorePlace
         Where artifacts beside the store are looked for.
     runs : RunExplorer
+    backtests : BacktestDesk
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -44,6 +47,12 @@ class Workspace:
             place=self.place,
             artifact_roots=settings.artifact_roots,
             artifact_tracking_uri=self.address.uri if self.address.kind is StoreKind.HTTP else None,
+        )
+        self.backtests = BacktestDesk(
+            self._logged_run,
+            self.runs.values_of_others,
+            RememberedColumns(lambda: self.database, self.address.key),
+            settings.max_table_mb * 2**20,
         )
         self.keeper = Keeper(self.runs, settings.refresh_seconds)
 
@@ -63,6 +72,12 @@ class Workspace:
             return getpass.getuser()
         except (KeyError, OSError, ModuleNotFoundError):
             return "unknown"
+
+    def _logged_run(self, run_id: str) -> LoggedRun:
+        run = self.runs.run(run_id)
+        return LoggedRun(
+            run.run_id, run.experiment_id, run.tags.get("mlflow.loggedArtifacts"), self.runs.artifacts(run)
+        )
 
     def close(self) -> None:
         """Stop the background thread and give back connections."""

@@ -21,6 +21,7 @@ def main() -> None:
         st.Page("views/runs.py", title="Runs", icon=":material/table_rows:"),
         st.Page("views/run.py", title="Run", icon=":material/description:"),
         st.Page("views/compare.py", title="Compare", icon=":material/compare_arrows:"),
+        st.Page("views/backtests.py", title="Backtests", icon=":material/monitoring:"),
         st.Page("views/health.py", title="Health", icon=":material/monitor_heart:"),
     ]
     page = st.navigation(pages, position="top")

@@ -7,10 +7,21 @@ index answers faster than Streamlit's cache could copy.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import polars as pl
 import streamlit as st
 
+from core.backtests.columns import ColumnChoice
+from core.backtests.reading import BacktestReading
+from core.backtests.significance.bootstrap import BootstrapIntervals, bootstrap_intervals
+from core.backtests.significance.superior import (
+    SpaResult,
+    common_returns,
+    superior_predictive_ability,
+)
+from core.backtests.tear_sheet import TearSheet, TearSheetOptions, tear_sheet
+from core.backtests.types import EquityCurve, Trades
 from core.runs.artifacts.previews import Preview, preview
 from core.runs.explorer import Matches
 from core.runs.importance import Importance
@@ -76,3 +87,80 @@ def as_parquet(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     return buffer.getvalue()
+
+
+def backtest(run_id: str, table: str | None) -> BacktestReading:
+    """Return the backtest of a run; it is read again only after the run has changed, or ten minutes."""
+    opened = workspace()
+    snapshot = opened.runs.snapshot()
+    return _backtest(opened.address.key, run_id, table, snapshot.frame["digest"][snapshot.place(run_id)])
+
+
+# A resource is handed out as it is: curves are frozen, and copying them for each rerun would cost more than
+# all that is drawn.
+@st.cache_resource(show_spinner="Reading the backtest", max_entries=64, ttl=600)
+def _backtest(store: str, run_id: str, table: str | None, digest: int) -> BacktestReading:
+    return workspace().backtests.read(run_id, table)
+
+
+def remember_columns(run_id: str, columns: Sequence[str], choice: ColumnChoice) -> None:
+    """Remember which columns of a table are what, and read backtests anew."""
+    opened = workspace()
+    opened.backtests.remember(run_id, columns, choice, opened.user)
+    _backtest.clear()
+
+
+def measured(
+    reading: BacktestReading, curve: EquityCurve, identity: str, options: TearSheetOptions
+) -> TearSheet:
+    """Return the tear sheet of a curve.
+
+    Parameters
+    ----------
+    identity : str
+        What tells this curve from others: the run, its state, and what its benchmark is.
+    """
+    return _measured(workspace().address.key, identity, repr(options), curve, reading.trades, options)
+
+
+@st.cache_resource(show_spinner=False, max_entries=256)
+def _measured(
+    store: str,
+    identity: str,
+    chosen: str,
+    _curve: EquityCurve,
+    _trades: Trades | None,
+    _options: TearSheetOptions,
+) -> TearSheet:
+    return tear_sheet(_curve, _trades, _options)
+
+
+def intervals(sheet: TearSheet, identity: str, options: TearSheetOptions) -> BootstrapIntervals:
+    """Return bootstrap intervals of a tear sheet's measures."""
+    return _intervals(workspace().address.key, identity, options.risk_free, sheet)
+
+
+@st.cache_resource(show_spinner="Resampling the returns", max_entries=64)
+def _intervals(store: str, identity: str, rate: float, _sheet: TearSheet) -> BootstrapIntervals:
+    returns, a_year = _sheet.curve.returns, _sheet.annualisation.periods_per_year
+    return bootstrap_intervals(returns, a_year, risk_free=rate)
+
+
+def superior(tested: Sequence[tuple[str, EquityCurve]], benchmark: tuple[str, EquityCurve]) -> SpaResult:
+    """Return Hansen's test of whether the best of these curves is better than the benchmark.
+
+    Every curve comes with its identity.
+
+    Raises
+    ------
+    BadInputError
+        If the curves have too few times in common.
+    """
+    identities = (*(identity for identity, _ in tested), benchmark[0])
+    return _superior(workspace().address.key, identities, [curve for _, curve in (*tested, benchmark)])
+
+
+@st.cache_resource(show_spinner="Resampling the returns", max_entries=32)
+def _superior(store: str, identities: tuple[str, ...], _curves: list[EquityCurve]) -> SpaResult:
+    _, returns = common_returns(_curves)
+    return superior_predictive_ability(returns[:, :-1], returns[:, -1])

@@ -13,11 +13,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.store.entities import PagedList
 
+from core.demo.backtest_plans import BacktestExperiment, backtest_experiments
 from core.demo.experiments import demo_experiments
 from core.demo.guards import mlflow_errors_translated, only_builder, open_client, quiet_mlflow
-from core.demo.measures import higher_is_better
 from core.demo.plan import ExperimentPlan, SweepPlan
 from core.demo.record import ABANDONED, KEPT, RUN_TAG, Desk, record_run
+from core.demo.record_backtests import record_backtests
 from core.demo.sweep import record_sweep
 from core.errors import BadInputError
 
@@ -26,6 +27,7 @@ COMPLETE_TAG: Final = "greenroom.demo"
 BUILDING_TAG: Final = "greenroom.demo_building"
 DIRECTIONS_TAG: Final = "greenroom.higher_is_better"
 
+Plan: TypeAlias = ExperimentPlan | BacktestExperiment
 Progress: TypeAlias = Callable[[str, int, int], None]
 
 Found = TypeVar("Found")
@@ -53,7 +55,7 @@ class DemoReport:
 
 
 def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | None = None) -> DemoReport:
-    """Train small scikit-learn models on data that ship with it and log them to MLflow.
+    """Train small scikit-learn models and backtest trading rules on data that ship with packages; log all to MLflow.
 
     An experiment carries the tag ``greenroom.demo_building`` while it is built and ``greenroom.demo`` once it
     is complete. A complete one is left as it is; of a half-built one the demo's own runs are deleted and it
@@ -85,7 +87,7 @@ def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | N
     """
     started = perf_counter()
     artifact_root.mkdir(parents=True, exist_ok=True)
-    plans = demo_experiments()
+    plans: tuple[Plan, ...] = (*demo_experiments(), *backtest_experiments())
     with only_builder(artifact_root), quiet_mlflow(), mlflow_errors_translated():
         client = open_client(tracking_uri)
         found = {plan.name: _find_ours(client, plan.name) for plan in plans}
@@ -96,7 +98,10 @@ def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | N
                 _restore(client, experiment.experiment_id)
         for plan in missing:
             experiment_id = _prepare(client, plan, found[plan.name], artifact_root)
-            _record(client, plan, experiment_id, report_run)
+            if isinstance(plan, BacktestExperiment):
+                record_backtests(tracking_uri, plan, report_run)
+            else:
+                _record(client, plan, experiment_id, report_run)
             client.set_experiment_tag(experiment_id, COMPLETE_TAG, VERSION)
             client.delete_experiment_tag(experiment_id, BUILDING_TAG)
     return DemoReport(
@@ -123,14 +128,17 @@ def _is_complete(experiment: Experiment | None) -> bool:
 
 
 def _prepare(
-    client: MlflowClient, plan: ExperimentPlan, existing: Experiment | None, artifact_root: Path
+    client: MlflowClient,
+    plan: Plan,
+    existing: Experiment | None,
+    artifact_root: Path,
 ) -> str:
     if existing is not None:
         _delete_runs(client, existing.experiment_id, KEPT)
         return str(existing.experiment_id)
     tags = {
         BUILDING_TAG: VERSION,
-        DIRECTIONS_TAG: json.dumps(higher_is_better(plan.task)),
+        DIRECTIONS_TAG: json.dumps(plan.directions),
         "mlflow.note.content": plan.note,
         "team": plan.team,
     }

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from core.demo.data import DataVersion, Task
+from core.demo.measures import higher_is_better
 
 SEED: Final = 7
 
@@ -77,3 +78,8 @@ class ExperimentPlan:
     def size(self) -> int:
         """Number of runs, parents of sweeps included."""
         return sum(1 + len(e.children) if isinstance(e, SweepPlan) else 1 for e in self.entries)
+
+    @property
+    def directions(self) -> dict[str, bool]:
+        """Which of the logged metrics are better when higher."""
+        return higher_is_better(self.task)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from core.errors import BadInputError, NotFoundError, SourceError
@@ -419,6 +421,26 @@ class RunExplorer:
                 f"No run has a value of the metric '{metric}'. `greenroom runs` shows what they have."
             )
         return matches.snapshot.runs([int(matches.places[0])])[0]
+
+    def values_of_others(
+        self, run_id: str, keys: Sequence[str]
+    ) -> tuple[int, dict[str, npt.NDArray[np.float64]]]:
+        """Return how many other active runs the experiment of a run has, and their last values of metrics.
+
+        Only metrics that any of them has are given; a run without one has NaN.
+        """
+        run = self.run(run_id)
+        matches = self.find(RunsRequest((run.experiment_id,)))
+        own = matches.snapshot.place(run.run_id)
+        rows = matches.places[matches.places != own].tolist()
+        known = set(matches.snapshot.keys("metrics"))
+        columns = {key: matches.snapshot.column("metrics", key).gather(rows) for key in keys if key in known}
+        found = {
+            key: column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+            for key, column in columns.items()
+            if column.null_count() < len(column)
+        }
+        return len(rows), found
 
     def importance(self, matches: Matches, metric: str) -> Importance:
         """Estimate which params move a metric, over all matches."""

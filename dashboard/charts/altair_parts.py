@@ -37,9 +37,9 @@ def titled(layers: Sequence[alt.Chart], title: str, note: str, height: int = HEI
     return chart.properties(title=text, height=height, width="container", background="transparent")
 
 
-def empty_chart(title: str, message: str) -> alt.LayerChart:
+def empty_chart(title: str, message: str, height: int = HEIGHT) -> alt.LayerChart:
     """Return a chart that says why there is nothing to see."""
     text = alt.Chart(pl.DataFrame({"nothing": [0]})).mark_text(
         text=textwrap.wrap(message, 40), fontSize=13, color=TEXT_GREY
     )
-    return titled([text], title, "")
+    return titled([text], title, "", height)

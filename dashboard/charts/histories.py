@@ -11,8 +11,8 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from dashboard.charts.line_ends import LABEL_WIDTH, LineEnd, label_ends
-from dashboard.charts.theme import empty_figure, finish, number_axis, plain
-from dashboard.charts.thinning import extremes, finite
+from dashboard.charts.theme import add_band, empty_figure, faded, finish, number_axis, plain, value_range
+from dashboard.charts.thinning import band_extremes, drawable, extremes, finite
 from dashboard.formats import count
 
 MAX_SERIES = 200
@@ -22,8 +22,6 @@ DIRECT_LABELS = 6
 
 _WEBGL_FROM = 20_000
 _UNITS = ((172_800.0, 86_400.0, "d"), (7_200.0, 3_600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
-
-Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +64,7 @@ def history_figure(
     At most 200 series and about 40,000 points are drawn, 2 MB as JSON (3 MB over time): longer lines are
     thinned and keep their extremes. The note under the title states what was left out.
     """
-    drawn = [one for one in series[:MAX_SERIES] if np.isfinite(_cleaned(one.y, log_y)).any()]
+    drawn = [one for one in series[:MAX_SERIES] if np.isfinite(drawable(one.y, log_y)).any()]
     if not drawn:
         below_zero = log_y and any(np.isfinite(finite(one.y)).any() for one in series[:MAX_SERIES])
         reason = "No value is above zero: turn the log axis off." if below_zero else _NOTHING_LOGGED
@@ -93,7 +91,7 @@ def history_figure(
         right=LABEL_WIDTH if labelled else 12,
         legend=None if labelled else "",
     )
-    low, high = _y_range(figure, log_y)
+    low, high = value_range(figure, log_y)
     figure.update_yaxes(**number_axis([low, high], log_y), range=[low, high])
     if x != "time":
         figure.update_xaxes(**number_axis([]))
@@ -108,13 +106,6 @@ _X_TITLES = {"step": "Step", "time": "Time (UTC)", "relative": "Time since start
 
 def _has_band(one: HistorySeries) -> bool:
     return one.low is not None and one.high is not None
-
-
-def _cleaned(values: npt.ArrayLike, log_y: bool) -> Numbers:
-    numbers = finite(values)
-    if log_y:
-        numbers[numbers <= 0] = np.nan
-    return numbers
 
 
 def _unit(drawn: Sequence[HistorySeries]) -> tuple[str, float]:
@@ -134,16 +125,9 @@ def _x_values(values: npt.NDArray[Any], size: float) -> npt.NDArray[Any] | list[
 def _add_band(figure: go.Figure, one: HistorySeries, limit: int, size: float, log_y: bool) -> None:
     if one.low is None or one.high is None:
         return
-    low, high = _cleaned(one.low, log_y), _cleaned(one.high, log_y)
-    there = ~(np.isnan(low) | np.isnan(high))
-    x, low, high = one.x[there], low[there], high[there]
-    kept = np.union1d(extremes(low, max(5, limit // 2)), extremes(high, max(5, limit // 2)))
-    hidden = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-    x_values = _x_values(x[kept], size)
-    figure.add_trace(go.Scatter(x=x_values, y=low[kept], **hidden))
-    figure.add_trace(
-        go.Scatter(x=x_values, y=high[kept], fill="tonexty", fillcolor=_faded(one.colour, 0.18), **hidden)
-    )
+    low, high = drawable(one.low, log_y), drawable(one.high, log_y)
+    kept = band_extremes(low, high, limit)
+    add_band(figure, _x_values(one.x[kept], size), low[kept], high[kept], one.colour)
 
 
 def _add_lines(
@@ -156,19 +140,19 @@ def _add_lines(
     x_title: str,
 ) -> None:
     if one.raw is not None:
-        raw = _cleaned(one.raw, log_y)
+        raw = drawable(one.raw, log_y)
         kept = extremes(raw, limit)
         figure.add_trace(
             trace_type(
                 x=_x_values(one.x[kept], size),
                 y=raw[kept],
                 mode="lines",
-                line={"color": _faded(one.colour, 0.3), "width": 1},
+                line={"color": faded(one.colour, 0.3), "width": 1},
                 hoverinfo="skip",
                 showlegend=False,
             )
         )
-    y = _cleaned(one.y, log_y)
+    y = drawable(one.y, log_y)
     kept = extremes(y, limit)
     figure.add_trace(
         trace_type(
@@ -184,25 +168,10 @@ def _add_lines(
     )
 
 
-def _faded(colour: str, opacity: float) -> str:
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, {opacity})"
-
-
-def _y_range(figure: go.Figure, log_y: bool) -> tuple[float, float]:
-    """Return the limits of the y axis, in powers of ten if it is logarithmic."""
-    values = np.concatenate([np.asarray(trace.y, dtype=np.float64) for trace in figure.data])
-    if log_y:
-        values = np.log10(values)
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    pad = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
-    return low - pad, high + pad
-
-
 def _end(one: HistorySeries, log_y: bool) -> LineEnd:
-    y = _cleaned(one.y, log_y)
+    y = drawable(one.y, log_y)
     last = float(y[~np.isnan(y)][-1])
-    return LineEnd(one.label, one.colour, float(np.log10(last)) if log_y else last)
+    return LineEnd(one.label, one.colour, float(np.log10(last)) if log_y else last, one.dash)
 
 
 def _note(series: Sequence[HistorySeries], drawn: Sequence[HistorySeries], limit: int, log_y: bool) -> str:

@@ -13,15 +13,17 @@ LABEL_WIDTH = 134
 
 _LABEL_LENGTH = 17
 _GAP = 15.0
+_SIGNS = {"solid": "━", "dash": "╍", "dot": "┅", "dashdot": "╍"}
 
 
 @dataclass(frozen=True, slots=True)
 class LineEnd:
-    """A line's name and colour, and the height of its last value in axis units: log10 on a log axis."""
+    """A line's name and looks, and the height of its last value in axis units: log10 on a log axis."""
 
     label: str
     colour: str
     y: float
+    dash: str = "solid"
 
 
 def label_ends(figure: go.Figure, ends: Sequence[LineEnd], low: float, high: float) -> None:
@@ -43,7 +45,7 @@ def label_ends(figure: go.Figure, ends: Sequence[LineEnd], low: float, high: flo
             yanchor="middle",
             yshift=place - own,
             showarrow=False,
-            text=f'<span style="color:{end.colour}">━</span> {plain(end.label, _LABEL_LENGTH)}',
+            text=f'<span style="color:{end.colour}">{_SIGNS[end.dash]}</span> {plain(end.label, _LABEL_LENGTH)}',
             hovertext=plain(end.label),
         )
 

@@ -175,14 +175,40 @@ def number_axis(values: npt.ArrayLike, log: bool = False) -> dict[str, object]:
     return {"type": "linear", "exponentformat": "none" if written_out else "e", "separatethousands": True}
 
 
+def value_range(figure: go.Figure, log: bool, *, include: Sequence[float] = ()) -> tuple[float, float]:
+    """Return limits of the y axis around all that is drawn and `include`, in powers of ten if it is logarithmic."""
+    drawn = [np.asarray(trace.y, dtype=np.float64) for trace in figure.data]
+    values = np.concatenate([*drawn, np.array(include, dtype=np.float64)])
+    if log:
+        values = np.log10(values)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    pad = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    return low - pad, high + pad
+
+
+def add_band(
+    figure: go.Figure, x: object, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], colour: str
+) -> None:
+    """Fill between two lines without gaps, which share their x values."""
+    hidden = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    figure.add_trace(go.Scatter(x=x, y=low, **hidden))
+    figure.add_trace(go.Scatter(x=x, y=high, fill="tonexty", fillcolor=faded(colour, 0.18), **hidden))
+
+
+def faded(colour: str, opacity: float) -> str:
+    """Return a colour such as "#0072B2" with an opacity."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity})"
+
+
 def colour_bar(title: str) -> dict[str, object]:
     """Return a slim colour bar with its title on top."""
     return {"title": {"text": plain(title, 18)}, "thickness": 10, "outlinewidth": 0, "xpad": 4}
 
 
-def empty_figure(title: str, message: str) -> go.Figure:
+def empty_figure(title: str, message: str, height: int = HEIGHT) -> go.Figure:
     """Return a figure that says why there is nothing to see."""
-    figure = finish(go.Figure(), title=title)
+    figure = finish(go.Figure(), title=title, height=height)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     figure.add_annotation(

@@ -18,6 +18,14 @@ def finite(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return array
 
 
+def drawable(values: npt.ArrayLike, log: bool) -> npt.NDArray[np.float64]:
+    """Return `finite` values; on a log axis with NaN for zero and less."""
+    numbers = finite(values)
+    if log:
+        numbers[numbers <= 0] = np.nan
+    return numbers
+
+
 def extremes(values: npt.NDArray[np.float64], limit: int) -> npt.NDArray[np.int64]:
     """Return the positions of at most `limit` values that draw the same line.
 
@@ -51,3 +59,12 @@ def extremes(values: npt.NDArray[np.float64], limit: int) -> npt.NDArray[np.int6
         gaps = np.pad(missing, padding).reshape(shape)
         kept.append((starts + gaps.argmax(axis=1))[gaps.any(axis=1)])
     return np.unique(np.concatenate(kept))
+
+
+def band_extremes(
+    low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], limit: int
+) -> npt.NDArray[np.int64]:
+    """Return the ascending positions of about `limit` places that draw the same band; gaps are left out."""
+    there = np.flatnonzero(~(np.isnan(low) | np.isnan(high)))
+    each = max(5, limit // 2)
+    return there[np.union1d(extremes(low[there], each), extremes(high[there], each))]

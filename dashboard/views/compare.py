@@ -11,7 +11,7 @@ from core.runs.comparison.compare import Comparison, MetricRow
 from core.runs.explorer import RunExplorer
 from dashboard import data
 from dashboard.formats import count, escape_markdown, number, percent, short_id
-from dashboard.widgets import choices, history_panel, links, run_table, states, tables
+from dashboard.widgets import backtest_picker, choices, history_panel, links, run_table, states, tables
 
 _CANDIDATES = 200
 
@@ -31,6 +31,8 @@ def render() -> None:
     with right.container(horizontal=True, vertical_alignment="bottom"):
         form = choices.choose("Metrics as", ["Values", "Delta", "Delta %"], "form", label_shown=True)
         everything = st.toggle("Also what is equal", key="equal", bind="query-params")
+        if st.button("Backtests", key="backtests", disabled=len(ids) > backtest_picker.MOST):
+            links.open_backtests(ids)
     comparison = runs.compare(ids, baseline)
     _comparability(comparison)
     titles = _titles(comparison)

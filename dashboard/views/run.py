@@ -115,6 +115,13 @@ def _header(runs: RunExplorer, run: Run) -> None:
                 query_params={"run": run.parent_run_id},
                 icon=":material/arrow_upward:",
             )
+        if "mlflow.loggedArtifacts" in run.tags:
+            st.page_link(
+                links.BACKTESTS_PAGE,
+                label="Backtest",
+                query_params={"runs": run.run_id},
+                icon=":material/monitoring:",
+            )
         address = data.workspace().address
         if address.kind is StoreKind.HTTP:
             url = f"{address.shown}/#/experiments/{run.experiment_id}/runs/{run.run_id}"

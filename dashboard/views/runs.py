@@ -12,6 +12,7 @@ from core.workspace import Workspace
 from dashboard import data
 from dashboard.formats import count
 from dashboard.widgets import (
+    backtest_picker,
     choices,
     freshness,
     links,
@@ -139,6 +140,8 @@ def _actions(
         links.open_comparison(picked, baseline)
     if st.button("Open", key="open_run", disabled=len(picked) != 1):
         links.open_run(picked[0])
+    if st.button("Backtest", key="backtest", disabled=not 1 <= len(picked) <= backtest_picker.MOST):
+        links.open_backtests(picked)
     if baseline is None:
         if st.button("Pin as baseline", key="pin", disabled=len(picked) != 1):
             st.query_params[run_table.BASELINE] = picked[0]

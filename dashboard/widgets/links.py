@@ -9,6 +9,7 @@ import streamlit as st
 RUN_PAGE = "views/run.py"
 RUNS_PAGE = "views/runs.py"
 COMPARE_PAGE = "views/compare.py"
+BACKTESTS_PAGE = "views/backtests.py"
 
 
 def open_run(run_id: str) -> None:
@@ -22,6 +23,11 @@ def open_comparison(run_ids: Sequence[str], baseline: str | None = None) -> None
     if baseline:
         choices["baseline"] = baseline
     st.switch_page(COMPARE_PAGE, query_params=choices)
+
+
+def open_backtests(run_ids: Sequence[str]) -> None:
+    """Go to the backtests of runs, overlaid."""
+    st.switch_page(BACKTESTS_PAGE, query_params={"runs": ",".join(run_ids)})
 
 
 def run_url(run_id: str) -> str:

@@ -1,0 +1,1 @@
+"""Backtests: from a logged table to a tear sheet."""

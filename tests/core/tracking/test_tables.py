@@ -1,0 +1,208 @@
+"""Tables of backtests, in every shape that people hold them, and how fast they are written."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from core.errors import BadInputError
+from core.tracking import MLflowLogger
+from core.tracking.tables import dump, table
+
+TIMES = pd.date_range("2024-03-30 23:00", periods=3, freq="h")
+EXPECTED = {
+    "columns": ["time", "value"],
+    "data": [["2024-03-30T23:00:00", 1.5], ["2024-03-31T00:00:00", None], ["2024-03-31T01:00:00", 3.0]],
+}
+VALUES = [1.5, math.nan, 3.0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [{"time": at, "value": value} for at, value in zip(TIMES, VALUES, strict=True)],
+        [{"time": at.to_pydatetime(), "value": np.float64(v)} for at, v in zip(TIMES, VALUES, strict=True)],
+        {"time": TIMES.to_numpy(), "value": np.array(VALUES)},
+        {"time": TIMES, "value": VALUES},
+        pd.DataFrame({"time": TIMES, "value": VALUES}),
+        pd.DataFrame({"value": VALUES}, index=TIMES),
+        pd.DataFrame({"value": pd.array([1.5, None, 3.0], "Float64")}, index=TIMES.rename("time")),
+        pd.Series(VALUES, index=TIMES),
+        pl.DataFrame({"time": TIMES.to_numpy(), "value": [1.5, None, 3.0]}),
+    ],
+    ids=range(9),
+)
+def test_every_shape_gives_the_same_table(data: object) -> None:
+    assert json.loads(table("portfolio_values", data).split()) == EXPECTED
+
+
+def test_times_with_a_zone_keep_their_offset() -> None:
+    times = pd.date_range("2024-03-31 00:30", periods=3, freq="h", tz="Europe/Berlin")
+    expected = ["2024-03-31T00:30:00+01:00", "2024-03-31T01:30:00+01:00", "2024-03-31T03:30:00+02:00"]
+    for data in (pd.Series([1, 2, 3], index=times), {"time": list(times), "value": [1, 2, 3]}):
+        assert [row["time"] for row in table("x", data).records()] == expected
+    west = pd.Series(pd.to_datetime(["2024-01-01", None]).tz_localize("America/St_Johns"))
+    assert table("x", west).values == (["2024-01-01T00:00:00-03:30", None],)
+
+
+def test_values_of_any_type_are_written() -> None:
+    class Side(Enum):
+        LONG = "long"
+
+    row = {
+        "side": Side.LONG,
+        "date": date(2024, 1, 2),
+        "utc": datetime(2024, 1, 2, tzinfo=UTC),
+        "fine": np.datetime64("2024-01-02T00:00:00.123456789"),
+        "held": timedelta(hours=1, minutes=30),
+        "price": Decimal("1.25"),
+        "quantity": np.int64(3),
+        "hit": np.bool_(True),
+        "gone": pd.NaT,
+        "missing": pd.NA,
+        "ratio": math.inf,
+        "path": Path("a/b"),
+        "big": 2**70,
+        "tags": {"b", "a"},
+        "vector": np.array([1.0, math.nan]),
+    }
+    (read,) = json.loads(dump(table("trades", [row]).records()))
+    assert read == {
+        "side": "long",
+        "date": "2024-01-02",
+        "utc": "2024-01-02T00:00:00+00:00",
+        "fine": "2024-01-02T00:00:00.123456789",
+        "held": "P0DT1H30M0S",
+        "price": 1.25,
+        "quantity": 3,
+        "hit": True,
+        "gone": None,
+        "missing": None,
+        "ratio": None,
+        "path": "a/b",
+        "big": 2**70,
+        "tags": ["a", "b"],
+        "vector": [1.0, None],
+    }
+
+
+def test_odd_tables() -> None:
+    assert table("x", []).columns == ()
+    assert json.loads(table("x", [1, 2.5]).split()) == {"columns": ["value"], "data": [[1], [2.5]]}
+    assert table("x", [{"a": 1}, {"b": 2}]).values == ([1, None], [None, 2])
+    assert table("x", {"a": 1, "b": "y"}).records() == [{"a": 1, "b": "y"}]
+    grouped = pd.DataFrame({"v": [1]}, index=pd.MultiIndex.from_tuples([("a", 1)], names=["symbol", None]))
+    assert table("x", grouped).columns == ("symbol", "v")
+    assert table("x", pd.DataFrame({"a": pd.Categorical(["u", None])})).values == (["u", None],)
+    with pytest.raises(BadInputError, match="'trades' differ in length"):
+        table("trades", {"a": [1, 2], "b": [1]})
+    for bad in ("text", 5, [[1, 2]], [{"a": 1}, 2], np.zeros((2, 2)), {"a": [1], "b": 2}):
+        with pytest.raises(BadInputError, match="'trades' must be a list of dicts"):
+            table("trades", bad)
+
+
+def test_a_backtest_is_read_back_with_plain_mlflow(store: str) -> None:
+    trades = pd.DataFrame(
+        {"entry_time": TIMES, "pnl": [1.0, -2.0, 0.1 + 0.2], "side": ["long", "short", "long"]}
+    )
+    results = {
+        "trades": trades,
+        "portfolio_values": pd.Series([1.0, 2.0, 3.0], index=TIMES),
+        "metrics": {"sharpe": np.float64(1.5), "label": "x", "bad%": 2, "nan": math.nan, "flag": True},
+        "monthly": pd.DataFrame({"r": [0.1]}),
+        "config": {"costs": {"bps": np.int64(2)}},
+    }
+    logger = MLflowLogger("backtests", store)
+    with logger.start_run():
+        mlflow.log_table({"a": [1]}, "other.json")
+        logger.log_backtest_results(results, "bt")
+    read = mlflow.load_table("bt/trades.json", [logger.run_id])
+    read["entry_time"] = pd.to_datetime(read["entry_time"])
+    pd.testing.assert_frame_equal(read, trades, check_dtype=False)
+    values = mlflow.load_table("bt/portfolio_values.json", [logger.run_id])
+    assert values.columns.tolist() == ["time", "value"] and values["value"].tolist() == [1.0, 2.0, 3.0]
+    run = mlflow.get_run(logger.run_id)
+    assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": path, "type": "table"}
+        for path in ("other.json", "bt/trades.json", "bt/portfolio_values.json")
+    ]
+    assert set(run.data.metrics) == {"sharpe", "nan"}
+    full = mlflow.artifacts.load_dict(f"runs:/{logger.run_id}/bt/results.json")
+    assert full["metrics"] == {"sharpe": 1.5, "label": "x", "bad%": 2, "nan": None, "flag": True}
+    assert full["trades"][1] == {"entry_time": "2024-03-31T00:00:00", "pnl": -2.0, "side": "short"}
+    assert full["monthly"] == [0.1] and full["config"] == {"costs": {"bps": 2}}
+
+
+def big_backtest() -> dict[str, object]:
+    number = 100_000
+    random = np.random.default_rng(0)
+    times = pd.date_range("2010-01-01", periods=number, freq="h")
+    values = 10_000 * np.exp(np.cumsum(random.normal(0, 1e-3, number)))
+    curve = pd.DataFrame(
+        {
+            "time": times,
+            "value": values,
+            "benchmark": values * 0.9,
+            "position": random.integers(-1, 2, number),
+        }
+    )
+    entries = random.integers(0, number - 50, 2000)
+    trades = pd.DataFrame(
+        {
+            "entry_time": times[entries],
+            "exit_time": times[entries + 40],
+            "side": "long",
+            "pnl": random.normal(0, 10, 2000),
+        }
+    )
+    return {"trades": trades, "portfolio_values": curve, "metrics": {"sharpe": 1.0}}
+
+
+@pytest.mark.parametrize("shape", ["frames", "dicts"])
+def test_a_large_backtest_takes_at_most_twice_the_time_of_pandas(
+    store: str, tmp_path: Path, shape: str
+) -> None:
+    results = big_backtest()
+    trades, curve = results["trades"], results["portfolio_values"]
+    assert isinstance(trades, pd.DataFrame) and isinstance(curve, pd.DataFrame)
+    given = results
+    if shape == "dicts":
+        given = {**results, "trades": trades.to_dict("records"), "portfolio_values": curve.to_dict("records")}
+
+    def pandas_writes() -> float:
+        began = time.perf_counter()
+        trades.to_json(tmp_path / "t.json", orient="split", index=False, date_format="iso")
+        curve.to_json(tmp_path / "p.json", orient="split", index=False, date_format="iso")
+        with (tmp_path / "r.json").open("w") as file:
+            full = {
+                **results,
+                "trades": trades.to_dict("records"),
+                "portfolio_values": curve.to_dict("records"),
+            }
+            json.dump(full, file, default=str)
+        return time.perf_counter() - began
+
+    def we_write() -> float:
+        began = time.perf_counter()
+        logger.log_backtest_results(given)
+        assert logger.flush()
+        return time.perf_counter() - began
+
+    logger = MLflowLogger("fast", store)
+    with logger.start_run():
+        pandas, ours = min(pandas_writes() for _ in range(2)), min(we_write() for _ in range(3))
+    print(
+        f"{shape}: pandas {pandas:.2f} s, log_backtest_results and flush {ours:.2f} s, {ours / pandas:.2f} times"
+    )
+    assert ours <= 2 * pandas
