@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from core.redaction import redact
 from core.tracking import active, batches, values
 from core.tracking.configuration import Destination
 from core.tracking.delivery import Delivery
+from core.tracking.long_values import LongValues
 from core.tracking.messages import tell
 from core.tracking.outbox import Operation, Outbox
 from core.tracking.sender import Sender, sender_for
@@ -43,25 +43,26 @@ class TrackedRun:
         self,
         destination: Destination,
         experiment: str,
-        name: str,
+        name: str | None,
         tags: Mapping[str, Any],
         parent: TrackedRun | None = None,
         parent_run_id: str | None = None,
         resume: str | None = None,
     ) -> None:
-        self.name = name
+        self.name = name or str(resume)
         self.destination = destination
         self._pid = os.getpid()
         self._logging = threading.RLock()
         self._params: dict[str, str] = {}
-        self._long: dict[str, dict[str, str]] = {"param": {}, "tag": {}}
-        self._long_changed = False
+        self._long = {kind: LongValues(kind) for kind in ("param", "tag")}
         self._lost = 0
         self._ended = False
         self._activation: active.Activation | None = None
         self._thread = threading.get_ident()
         self._sender: Sender = sender_for(destination)
-        user_tags = self._shortened("tag", {values.check_key("tag", key): one for key, one in tags.items()})
+        user_tags = self._long["tag"].shorten(
+            {values.check_key("tag", key): one for key, one in tags.items()}
+        )
         self._outbox = _new_outbox(destination.outbox)
         self._delivery: Delivery | None = None
         self._write(
@@ -84,7 +85,7 @@ class TrackedRun:
             self._sender.wait(lambda: bool(state.run_id or state.problem), patience, when_down=0)
             if state.problem and not state.run_id:
                 tell(
-                    f"The run '{name}' could not be created yet: {state.problem}. It is kept and tried again."
+                    f"The run '{self.name}' could not be created yet: {state.problem}. It is kept and tried again."
                 )
             self._activate()
 
@@ -134,7 +135,7 @@ class TrackedRun:
             new = {key: text for key, text in texts.items() if key not in self._params}
             if new:
                 self._params.update(new)
-                self._write({"op": "params", "values": self._shortened("param", new)})
+                self._write({"op": "params", "values": self._long["param"].shorten(new)})
                 self._keep_long("param")
 
     def log_metrics(self, metrics: Mapping[str, Any], step: Any = None) -> None:
@@ -152,7 +153,7 @@ class TrackedRun:
         new = {values.check_key("tag", key): value for key, value in tags.items()}
         with self._logging:
             if new:
-                self._write({"op": "tags", "values": self._shortened("tag", new)})
+                self._write({"op": "tags", "values": self._long["tag"].shorten(new)})
                 self._keep_long("tag")
 
     def log_files(self, write: Callable[[Path], None]) -> None:
@@ -220,6 +221,11 @@ class TrackedRun:
                 f"{delivery.outbox.folder} and sent at the next start or with `greenroom sync-offline`."
             )
 
+    def _keep_long(self, kind: str) -> None:
+        content = self._long[kind].take()
+        if content is not None:
+            self.log_files(lambda folder: write_text(folder, f"{kind}s/long_values.json", content))
+
     def _activate(self) -> None:
         """Make the run MLflow's active one as soon as it exists, in the thread that started it."""
         delivery = self._delivery
@@ -275,27 +281,6 @@ class TrackedRun:
                 f"What the run '{self.name}' logs cannot be kept in {self.destination.outbox} "
                 f"({error.strerror or error}). The training goes on; make room, or set GREENROOM_HOME elsewhere."
             )
-
-    def _shortened(self, kind: str, new: Mapping[str, Any]) -> dict[str, str]:
-        """Return texts that fit MLflow's limit; the whole of a longer one is remembered for an artifact."""
-        from mlflow.utils import validation
-
-        limit = validation.MAX_PARAM_VAL_LENGTH if kind == "param" else validation.MAX_TAG_VAL_LENGTH
-        result = {}
-        for key, value in new.items():
-            text = values.text_of(value)
-            if len(text) > limit:
-                self._long[kind][key] = text
-                mark = f" … [cut: {len(text):,} characters, whole in {kind}s/long_values.json]"
-                text = text[: limit - len(mark)] + mark
-            result[key] = text
-        self._long_changed = any(key in self._long[kind] for key in new)
-        return result
-
-    def _keep_long(self, kind: str) -> None:
-        if self._long_changed:
-            content = json.dumps(self._long[kind], ensure_ascii=False, indent=1)
-            self.log_files(lambda folder: write_text(folder, f"{kind}s/long_values.json", content))
 
 
 def write_text(folder: Path, path: str, content: str | bytes) -> None:

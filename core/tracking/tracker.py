@@ -115,7 +115,8 @@ class MLflowTracker:
         run = TrackedRun(
             self._destination,
             self.experiment_name,
-            run_name or f"run_{datetime.now():%Y%m%d_%H%M%S}",
+            # A run that a launcher has made keeps the name that it gave.
+            run_name or (None if resume else f"run_{datetime.now():%Y%m%d_%H%M%S}"),
             tags or {},
             parent=parent,
             parent_run_id=None if parent else foreign,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from dashboard.charts.line_ends import LABEL_WIDTH, LineEnd, label_ends
+from dashboard.charts.line_ends import LABEL_WIDTH, LineEnd, can_be_told_apart, label_ends
 from dashboard.charts.theme import add_band, empty_figure, faded, finish, number_axis, plain, value_range
 from dashboard.charts.thinning import band_extremes, drawable, extremes, finite
 from dashboard.formats import count
@@ -81,7 +81,7 @@ def history_figure(
         _add_band(figure, one, limit, size, log_y)
     for one in drawn:
         _add_lines(figure, one, limit, size, log_y, trace_type, x_title)
-    labelled = len(drawn) <= DIRECT_LABELS
+    labelled = len(drawn) <= DIRECT_LABELS and can_be_told_apart([one.label for one in drawn])
     finish(
         figure,
         title=title,

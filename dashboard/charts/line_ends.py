@@ -26,6 +26,11 @@ class LineEnd:
     dash: str = "solid"
 
 
+def can_be_told_apart(labels: Sequence[str]) -> bool:
+    """Whether names still differ when they are as short as beside a line; else a legend has to name them."""
+    return len({plain(label, _LABEL_LENGTH) for label in labels}) == len(labels)
+
+
 def label_ends(figure: go.Figure, ends: Sequence[LineEnd], low: float, high: float) -> None:
     """Write each line's name right of the plot, whose y axis runs from `low` to `high`.
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from dashboard.charts.line_ends import LABEL_WIDTH, LineEnd, label_ends
+from dashboard.charts.line_ends import LABEL_WIDTH, LineEnd, can_be_told_apart, label_ends
 from dashboard.charts.theme import GREY, faded, finish, plain, value_range
 from dashboard.charts.thinning import drawable, extremes, finite
 from dashboard.formats import count
@@ -121,9 +121,9 @@ def finish_over_time(
 ) -> tuple[float, float]:
     """Give a figure of lines its axes, names and reference line; return the limits of y in axis units.
 
-    Two to eight lines carry their names at their ends, more have a legend. A single run needs no name, and
-    its benchmark is named in the note: charts of one run keep their whole width on a narrow screen, and
-    their plots begin and end at the same places.
+    Two to eight lines carry their names at their ends; more have a legend, as have names that are too alike
+    to shorten. A single run needs no name, and its benchmark is named in the note: charts of one run keep
+    their whole width on a narrow screen, and their plots begin and end at the same places.
 
     Parameters
     ----------
@@ -132,8 +132,9 @@ def finish_over_time(
     """
     # No run is grey.
     grey = [one.label for one in drawn if one.colour == GREY]
-    labelled = len(drawn) - len(grey) > 1 and len(drawn) <= DIRECT_LABELS
-    named = [] if labelled or len(drawn) > DIRECT_LABELS else [f"grey, dashed: {label}" for label in grey]
+    several = len(drawn) - len(grey) > 1
+    labelled = several and len(drawn) <= DIRECT_LABELS and can_be_told_apart([one.label for one in drawn])
+    named = [] if several else [f"grey, dashed: {label}" for label in grey]
     finish(
         figure,
         title=title,
@@ -142,7 +143,7 @@ def finish_over_time(
         note="; ".join(note for note in [*named, *notes] if note),
         height=height,
         right=_label_room(drawn) if labelled else 12,
-        legend="" if len(drawn) > DIRECT_LABELS else None,
+        legend="" if several and not labelled else None,
     )
     # Room for the widest common tick, so that the plots of two figures begin at the same place.
     figure.update_layout(margin_l=72)

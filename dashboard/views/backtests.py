@@ -71,8 +71,10 @@ def _read(run: Run, alone: bool) -> BacktestReading | None:
         return None
     for problem in reading.problems:
         st.warning(escape_markdown(problem if alone else f"{name}: {problem}"), icon=":material/warning:")
-    if alone:
-        backtest_tables.draw(run, reading)
+    if reading.needs_choice and alone:
+        backtest_tables.table(run, reading)
+        st.markdown("**Which column is the value?**")
+        backtest_tables.columns(run, reading)
     elif reading.needs_choice:
         st.info(
             escape_markdown(f"{name}: open it alone and say which of its columns is the value."),
@@ -95,8 +97,7 @@ def _identity(run: Run, reading: BacktestReading, benchmark: str = "") -> str:
 
 
 def _one(run: Run, reading: BacktestReading, curve: EquityCurve) -> None:
-    options = backtest_options.draw([curve])
-    backtest_picker.benchmark(data.workspace().runs, run)
+    options = backtest_options.draw([curve], lambda: _beside_the_period(run, reading))
     curve, benchmark = _with_chosen_benchmark(run, curve)
     identity = _identity(run, reading, benchmark)
     try:
@@ -109,9 +110,17 @@ def _one(run: Run, reading: BacktestReading, curve: EquityCurve) -> None:
     backtest_headline.draw(named, reading)
     for note in (*reading.notes, *sheet.notes):
         st.caption(f"· {escape_markdown(note)}")
-    backtest_curves.draw([named.line(sheet.curve.values)], sheet)
+    line, benchmark_line = named.line(sheet.curve.values), backtest_curves.benchmark_line(sheet.curve)
+    backtest_curves.draw([line], sheet, benchmark=benchmark_line)
     backtest_sections.draw(named, options)
     backtest_export.draw(run, reading, named, options)
+
+
+def _beside_the_period(run: Run, reading: BacktestReading) -> None:
+    backtest_picker.benchmark(data.workspace().runs, run)
+    backtest_tables.table(run, reading)
+    with st.popover("Columns", icon=":material/view_column:"):
+        backtest_tables.columns(run, reading)
 
 
 def _with_chosen_benchmark(run: Run, curve: EquityCurve) -> tuple[EquityCurve, str]:
@@ -130,18 +139,21 @@ def _with_chosen_benchmark(run: Run, curve: EquityCurve) -> tuple[EquityCurve, s
     if found.curve is None:
         st.warning(f"{escape_markdown(other.name or wanted)} has no curve to compare with.")
         return curve, "logged"
-    return with_benchmark(curve, found.curve), other.run_id
+    return with_benchmark(curve, found.curve), _identity(other, found)
 
 
 def _several(drawn: Sequence[tuple[Run, BacktestReading, EquityCurve]]) -> None:
     curves = [curve for _, _, curve in drawn]
     options = _common(backtest_options.draw(curves), curves)
     styles = line_styles([run.run_id for run, _, _ in drawn])
+    names = [run.name or short_id(run.run_id) for run, _, _ in drawn]
     sheets: list[NamedSheet] = []
     runs: list[Run] = []
     for run, reading, curve in drawn:
         identity = _identity(run, reading)
         label = run.name or short_id(run.run_id)
+        if names.count(label) > 1:
+            label = f"{label} · {short_id(run.run_id)}"
         try:
             sheet = data.measured(reading, curve, identity, options)
         except GreenroomError as error:

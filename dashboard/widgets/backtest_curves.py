@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 import streamlit as st
 
 from core.backtests.drawdowns import underwater
 from core.backtests.tear_sheet import TearSheet
 from core.backtests.types import EquityCurve, Floats
+from dashboard import data
 from dashboard.charts.equity import EquityBand, equity_figure
 from dashboard.charts.theme import GREY, LineStyle
 from dashboard.charts.time_series import TimeLine, picked_period
 from dashboard.charts.underwater import underwater_figure
-from dashboard.widgets import backtest_options
+from dashboard.widgets import backtest_options, tables
+
+_TABLE_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,12 @@ class NamedSheet:
         return TimeLine(self.label, self.style.colour, self.sheet.curve.times, values, self.style.dash)
 
 
-def draw(lines: Sequence[TimeLine], only: TearSheet | None, bands: Sequence[EquityBand] = ()) -> None:
+def draw(
+    lines: Sequence[TimeLine],
+    only: TearSheet | None,
+    bands: Sequence[EquityBand] = (),
+    benchmark: TimeLine | None = None,
+) -> None:
     """Draw both charts under their switches.
 
     Parameters
@@ -47,7 +56,7 @@ def draw(lines: Sequence[TimeLine], only: TearSheet | None, bands: Sequence[Equi
     lines : sequence of TimeLine
         Values of the portfolios.
     only : TearSheet, optional
-        Given where there is a single backtest: its benchmark, trades and falls are drawn too.
+        Given where there is a single backtest: its trades and falls are drawn too.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
         log_y = st.toggle("Log", key="log", bind="query-params")
@@ -65,7 +74,7 @@ def draw(lines: Sequence[TimeLine], only: TearSheet | None, bands: Sequence[Equi
         title="Equity" if only is not None else "Equity, each run from 1",
         y_title="Growth of 1" if rebased else "Value",
         trades=trades if marked else None,
-        benchmark=None if only is None else benchmark_line(only.curve),
+        benchmark=benchmark,
         bands=bands,
     )
     # A new key for another period: the box that picked it must not be drawn on what it picked.
@@ -80,6 +89,47 @@ def draw(lines: Sequence[TimeLine], only: TearSheet | None, bands: Sequence[Equi
     falls = [replace(one, values=underwater(one.values)) for one in lines]
     episodes = only.drawdowns[:5] if only is not None else ()
     st.plotly_chart(underwater_figure(falls, episodes=episodes), key="underwater", alt="Drawdown over time")
+    with st.expander("Data"):
+        _table(lines, falls)
+
+
+def _table(lines: Sequence[TimeLine], falls: Sequence[TimeLine]) -> None:
+    """Draw the end of the curves as a table; the download has all of them."""
+    parts = [_points(line, fall) for line, fall in zip(lines, falls, strict=True)]
+    rows = sum(part.height for part in parts)
+    each = max(1, _TABLE_ROWS // len(parts))
+    if rows > each * len(parts):
+        st.caption(f"The last {each:,} points of each curve, of {rows:,}; the download has all.")
+    shown = pl.concat([part.tail(each).reverse() for part in parts])
+    st.dataframe(
+        tables.arrow(shown if len(parts) > 1 else shown.drop("Run")),
+        hide_index=True,
+        key="curve_data",
+        column_config={
+            "Value": st.column_config.NumberColumn(format="localized"),
+            "Drawdown": st.column_config.NumberColumn(format="percent"),
+        },
+    )
+    st.download_button(
+        "CSV",
+        lambda: data.as_csv(pl.concat(parts)),
+        "curves.csv",
+        "text/csv",
+        key="curves_csv",
+        on_click="ignore",
+    )
+
+
+def _points(line: TimeLine, fall: TimeLine) -> pl.DataFrame:
+    moments = pl.Series(line.times, dtype=pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return pl.DataFrame(
+        {
+            "Run": pl.repeat(line.label, len(line.times), eager=True),
+            "Time (UTC)": moments,
+            "Value": line.values,
+            "Drawdown": fall.values,
+        }
+    )
 
 
 def benchmark_line(curve: EquityCurve) -> TimeLine | None:

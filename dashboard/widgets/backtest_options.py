@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -16,35 +17,36 @@ FROM, TO = "from", "to"
 _RATE, _PERIODS, _PERIOD = "rf", "ppy", "period"
 
 
-def draw(curves: list[EquityCurve]) -> TearSheetOptions:
-    """Draw the options for these curves and return what they say."""
+def draw(curves: list[EquityCurve], more: Callable[[], None] | None = None) -> TearSheetOptions:
+    """Draw the options for these curves and return what they say; `more` draws what stands beside the period."""
     first = min(curve.times[0] for curve in curves)
     last = max(curve.times[-1] for curve in curves)
     start, end = _asked(FROM), _asked(TO)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _period(first, last, start, end)
-        rate = st.number_input(
-            "Risk-free rate, % a year",
-            -50.0,
-            1000.0,
-            0.0,
-            0.25,
-            key=_RATE,
-            bind="query-params",
-            width=170,
-            help="Subtracted, per period, in Sharpe, Sortino, Omega and alpha.",
-        )
-        periods = st.number_input(
-            "Periods a year",
-            min_value=0.0,
-            value=0.0,
-            step=1.0,
-            format="%.6g",
-            key=_PERIODS,
-            bind="query-params",
-            width=150,
-            help="0 takes it from the time stamps; what was taken stands under the headline.",
-        )
+        if more is not None:
+            more()
+        with st.popover("Settings", icon=":material/tune:"):
+            rate = st.number_input(
+                "Risk-free rate, % a year",
+                -50.0,
+                1000.0,
+                0.0,
+                0.25,
+                key=_RATE,
+                bind="query-params",
+                help="Subtracted, per period, in Sharpe, Sortino, Omega and alpha.",
+            )
+            periods = st.number_input(
+                "Periods a year",
+                min_value=0.0,
+                value=0.0,
+                step=1.0,
+                format="%.6g",
+                key=_PERIODS,
+                bind="query-params",
+                help="0 takes it from the time stamps; what was taken stands under the headline.",
+            )
     return TearSheetOptions(start, end, periods or None, rate / 100)
 
 

@@ -43,7 +43,7 @@ def draw(sheets: Sequence[NamedSheet], runs: Sequence[Run], options: TearSheetOp
         help="Runs that differ in their seed only: from the lowest to the highest, around their median.",
     ):
         lines, bands = _banded(sheets, groups, runs)
-    backtest_curves.draw(lines, None, bands)
+    backtest_curves.draw(lines, None, bands, _shared_benchmark(sheets))
     sections: dict[str, Section] = {
         "Measures": _measures,
         "Years": _years,
@@ -54,20 +54,26 @@ def draw(sheets: Sequence[NamedSheet], runs: Sequence[Run], options: TearSheetOp
     sections[chosen](sheets, runs, options)
 
 
-def _titles(sheets: Sequence[NamedSheet]) -> list[str]:
-    names = [one.label for one in sheets]
-    return [
-        name if names.count(name) == 1 else f"{name} · {one.run_id[:8]}"
-        for name, one in zip(names, sheets, strict=True)
-    ]
+def _shared_benchmark(sheets: Sequence[NamedSheet]) -> TimeLine | None:
+    """Return the benchmark where all runs logged the same one."""
+    first = sheets[0].sheet.curve
+    for one in sheets:
+        curve = one.sheet.curve
+        if curve.benchmark is None or first.benchmark is None or not np.array_equal(curve.times, first.times):
+            return None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            own, other = (each / each[0] for each in (curve.benchmark, first.benchmark))
+        if not np.allclose(own, other, equal_nan=True):
+            return None
+    return backtest_curves.benchmark_line(first)
 
 
 def _measures(sheets: Sequence[NamedSheet], runs: Sequence[Run], options: TearSheetOptions) -> None:
-    measure_table.several(_titles(sheets), [one.sheet.measures for one in sheets])
+    measure_table.several([one.label for one in sheets], [one.sheet.measures for one in sheets])
 
 
 def _years(sheets: Sequence[NamedSheet], runs: Sequence[Run], options: TearSheetOptions) -> None:
-    titles = _titles(sheets)
+    titles = [one.label for one in sheets]
     by_run = []
     for one in sheets:
         years, returns, _ = yearly_returns(one.sheet.curve)
@@ -113,7 +119,7 @@ def _last_values(sheets: Sequence[NamedSheet], lines: Sequence[TimeLine]) -> Non
     known = [line.values[np.isfinite(line.values)] for line in lines]
     frame = pl.DataFrame(
         {
-            "Run": _titles(sheets),
+            "Run": [one.label for one in sheets],
             **{
                 name: [number(float(of(values))) if len(values) else MISSING for values in known]
                 for name, of in (
@@ -130,7 +136,7 @@ def _last_values(sheets: Sequence[NamedSheet], lines: Sequence[TimeLine]) -> Non
 
 def _significance(sheets: Sequence[NamedSheet], runs: Sequence[Run], options: TearSheetOptions) -> None:
     st.markdown("**Is the best of these runs better than the benchmark?**")
-    names = {one.run_id: title for one, title in zip(sheets, _titles(sheets), strict=True)}
+    names = {one.run_id: one.label for one in sheets}
     logged = next((pair for one in sheets if (pair := _logged_benchmark(one)) is not None), None)
     offered = [*([_LOGGED] if logged is not None else []), *names]
     choices.keep_valid("superior", offered)
@@ -171,9 +177,14 @@ def _spa(found: SpaResult, names: Sequence[str]) -> None:
         return
     with st.container(horizontal=True, gap="large"):
         st.metric("p-value", number(found.p_consistent), width="content", help="Hansen's consistent one.")
-        st.metric("at least", number(found.p_lower), width="content", help="If all poor runs did not count.")
         st.metric(
-            "at most", number(found.p_upper), width="content", help="If all counted: White's reality check."
+            "Lower bound", number(found.p_lower), width="content", help="If all poor runs did not count."
+        )
+        st.metric(
+            "Upper bound",
+            number(found.p_upper),
+            width="content",
+            help="If all counted: White's reality check.",
         )
     best = "none" if found.best_index is None else escape_markdown(names[found.best_index])
     better = found.p_consistent < 0.05

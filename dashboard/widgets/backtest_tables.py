@@ -23,8 +23,8 @@ def chosen(run: Run) -> str | None:
     return st.query_params.get(_TABLE, "").strip() or None
 
 
-def draw(run: Run, reading: BacktestReading) -> None:
-    """Draw the choosers that this run needs."""
+def table(run: Run, reading: BacktestReading) -> None:
+    """Draw the choice of the table, where there are several."""
     paths = [one.path for one in reading.tables]
     if len(paths) > 1 and reading.table in paths:
         key = f"{_TABLE}:{run.run_id}"
@@ -34,39 +34,39 @@ def draw(run: Run, reading: BacktestReading) -> None:
             index=paths.index(reading.table),
             key=key,
             on_change=lambda: st.query_params.update({_TABLE: st.session_state[key]}),
-            width=420,
+            width=320,
         )
-    if reading.recognition is not None and reading.recognition.suggestion() is not None:
-        label = "Which column is the value?" if reading.needs_choice else "Columns"
-        with st.expander(label, expanded=reading.needs_choice, icon=":material/view_column:"):
-            _columns(run, reading, reading.recognition)
 
 
-def _columns(run: Run, reading: BacktestReading, found: Recognition) -> None:
+def columns(run: Run, reading: BacktestReading) -> None:
+    """Draw the choice of the columns."""
+    found = reading.recognition
+    if found is None:
+        st.caption("This curve has no columns to choose from.")
+        return
     now = reading.choice or found.suggestion()
     if now is None:
         return
     if found.problem:
         st.caption(escape_markdown(found.problem))
     with st.form(f"columns:{run.run_id}:{reading.table}", border=False):
-        row = st.columns(5, vertical_alignment="bottom")
-        time = row[0].selectbox("Time", found.columns, index=_at(found.columns, now.time), key="column_time")
+        time = st.selectbox("Time", found.columns, index=_at(found.columns, now.time), key="column_time")
         kinds = ("Value", "Returns")
-        kind = row[1].selectbox(
+        kind = st.selectbox(
             "The next column holds",
             kinds,
             index=0 if now.value is not None else 1,
             key="column_kind",
         )
         numeric = list(found.numeric)
-        values = row[2].selectbox(
+        values = st.selectbox(
             "Portfolio", numeric, index=_at(numeric, now.value or now.returns), key="column_values"
         )
         optional = [_NONE, *numeric]
-        benchmark = row[3].selectbox(
+        benchmark = st.selectbox(
             "Benchmark", optional, index=_at(optional, now.benchmark), key="column_benchmark"
         )
-        position = row[4].selectbox(
+        position = st.selectbox(
             "Position", optional, index=_at(optional, now.position), key="column_position"
         )
         as_returns = st.checkbox(

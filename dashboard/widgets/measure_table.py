@@ -55,7 +55,7 @@ def one(
         key="measures",
         height=tables.height(len(rows), 24),
         column_config={
-            "Measure": st.column_config.TextColumn(pinned=True),
+            "Measure": st.column_config.TextColumn(pinned=True, width=200),
             **{name: st.column_config.TextColumn(alignment="right") for name in right},
             "What it is": st.column_config.TextColumn(width="large"),
         },
@@ -79,7 +79,7 @@ def several(titles: Sequence[str], measures: Sequence[Measures]) -> None:
         key="measures",
         height=tables.height(len(rows), 24),
         column_config={
-            "Measure": st.column_config.TextColumn(pinned=True),
+            "Measure": st.column_config.TextColumn(pinned=True, width=200),
             **{title: st.column_config.TextColumn(alignment="right") for title in titles},
         },
     )

@@ -22,7 +22,7 @@ from core.backtests.significance.samples import (
 from core.backtests.types import Floats
 from core.errors import BadInputError
 
-MAX_PERIODS: Final = 5_000
+MAX_PERIODS: Final = 6_000
 MAX_UNDEFINED: Final = 0.05
 BATCH_VALUES: Final = 200_000
 
@@ -107,7 +107,7 @@ def bootstrap_intervals(
     capital included, zero or less; calmar ``cagr / -max_drawdown``; excess_cagr the difference to the
     benchmark's cagr; information_ratio the sharpe of ``r - benchmark``.
 
-    More than 5,000 returns are compounded into at most 5,000 periods as even as can be, with `periods_per_year`
+    More than 6,000 returns are compounded into at most 6,000 periods as even as can be, with `periods_per_year`
     scaled to match, so that a year of minutes costs no more than twenty of days. Total return and drawdown stay
     exact; volatility and the ratios are those of the longer periods.
 

@@ -30,8 +30,10 @@ def test_names_of_times(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["value", "equity", "NAV", "total_value", "Total Value", "balance", "portfolioValue", "Portfolio_Value"]
-    + ["equity_curve", "account_value", "net_worth", "capital"],
+    [
+        *("value", "equity", "NAV", "total_value", "Total Value", "balance", "portfolioValue"),
+        *("Portfolio_Value", "equity_curve", "account_value", "net_worth", "capital"),
+    ],
 )
 def test_names_of_values(name: str) -> None:
     assert recognise(pl.DataFrame({"date": DAYS, name: WORTH}), "a.csv").choice().value == name
@@ -68,7 +70,7 @@ def test_two_different_values_are_ambiguous() -> None:
     assert found.ambiguous
     assert found.values == ("equity", "portfolio_value")
     assert found.suggestion() == ColumnChoice("date", "equity")
-    with pytest.raises(TableError, match="equity and portfolio_value of backtest/portfolio_values.json"):
+    with pytest.raises(TableError, match=r"equity and portfolio_value of backtest/portfolio_values.json"):
         found.choice()
 
 
@@ -133,7 +135,7 @@ def test_whole_numbers_are_times_by_their_size_else_steps(numbers: list[object],
     found = told(time=numbers, value=[1.0, 2.0])
     assert (found.kind is TableKind.CURVE) is is_time
     if not is_time:
-        with pytest.raises(TableError, match="'time' .*steps, not dates"):
+        with pytest.raises(TableError, match=r"'time' .*steps, not dates"):
             found.choice()
 
 

@@ -142,6 +142,7 @@ def test_two_points_have_a_return_but_no_deviation():
     found = of(Case(curve_of([100.0, 90.0], [10.0, 11.0])))
     assert found.total_return == pytest.approx(-0.1)
     assert found.max_drawdown == pytest.approx(-0.1)
+    assert found.cagr == pytest.approx(0.9**252 - 1)
     assert found.max_drawdown_days == 1.0
     assert found.excess_return == pytest.approx(-0.2)
     for name in ("volatility", "sharpe", "sortino", "omega", "skew", "stability", "beta", "tracking_error"):

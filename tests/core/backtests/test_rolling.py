@@ -62,7 +62,7 @@ def test_volatility_and_sharpe_are_those_of_each_window(name, window):
 
 
 @pytest.mark.parametrize("window", [2, 3, 60, 351, 700])
-@pytest.mark.parametrize("holes", [0.0, 0.3])
+@pytest.mark.parametrize("holes", [0.0, 0.3, 0.6])
 @pytest.mark.parametrize("name", SERIES)
 def test_beta_is_that_of_each_window(name, holes, window):
     market = np.where(RANDOM.random(700) < holes, NAN, SERIES[name])

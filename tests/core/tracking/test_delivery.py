@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from sklearn.linear_model import LinearRegression
 
 from core.settings import read_settings
-from core.tracking import MLflowTracker
+from core.tracking import MLflowTracker, sync_offline
 from core.tracking.batches import chunks
 from core.tracking.configuration import destination
 from core.tracking.delivery import Delivery
@@ -131,6 +131,24 @@ def test_an_artifact_store_that_is_away_holds_up_neither_metrics_nor_the_end(
     assert [one.path for one in client.list_artifacts(run.info.run_id)] == ["hello.txt"]
     assert len(client.search_model_versions("name = 'once'")) == 1
     assert folders(home / "outbox") == []
+
+
+@pytest.mark.usefixtures("kept")
+def test_nested_runs_that_had_to_wait_find_their_parent(store: str, client: MlflowClient, home: Path) -> None:
+    tracker = MLflowTracker(store, "nested")
+    with tracker.start_run("parent"), tracker.start_run("child", nested=True) as child:
+        assert child.run_id is None
+    settings = read_settings({"MLFLOW_TRACKING_URI": store, "GREENROOM_HOME": str(home)})
+    for folder in folders(home / "outbox"):
+        # As if this process had gone.
+        for run in tracker._runs:
+            if run._outbox is not None and run._outbox.folder == folder:
+                run._outbox.close()
+    assert {report.state for report in sync_offline(settings)} == {"sent"}
+    runs = client.search_runs([client.get_experiment_by_name("nested").experiment_id])
+    ids = {run.info.run_name: run.info.run_id for run in runs}
+    parents = {run.info.run_name: run.data.tags.get("mlflow.parentRunId") for run in runs}
+    assert parents == {"parent": None, "child": ids["parent"]}
 
 
 def test_no_request_is_larger_than_mlflow_takes() -> None:

@@ -203,7 +203,11 @@ def test_how_a_run_ends_says_how_the_training_did(
 
 
 def test_a_run_that_a_launcher_made_is_resumed(store: str, client: MlflowClient, monkeypatch) -> None:
-    made = client.create_run("0").info.run_id
+    made = client.create_run("0", run_name="launched").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", made)
+    with MLflowTracker(store).start_run():
+        pass
+    assert client.get_run(made).info.run_name == "launched"
     monkeypatch.setenv("MLFLOW_RUN_ID", made)
     tracker = MLflowTracker(store)
     with tracker.start_run("trained", tags={"team": "fx"}):
