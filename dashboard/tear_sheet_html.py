@@ -12,7 +12,6 @@ from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from core.backtests.types import Floats
-from dashboard.formats import percent
 
 # The file may show what it holds and fetch nothing; images are for Plotly's own "download as PNG".
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -28,7 +27,7 @@ h1 { font-size: 22px; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 16px
 p { margin: 4px 0; color: var(--soft); overflow-wrap: anywhere; }
 dl { display: flex; flex-wrap: wrap; gap: 8px 32px; margin: 16px 0; }
 dt { color: var(--soft); font-size: 12px; } dd { margin: 0; font-size: 22px; font-variant-numeric: tabular-nums; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+.wide { overflow-x: auto; } .wide table { min-width: 640px; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 8px; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; } .n { text-align: right; white-space: nowrap; }
 .months td, .months th { text-align: right; padding: 3px 6px; }
@@ -130,7 +129,7 @@ def _months(years: Sequence[int], matrix: Floats) -> str:
         for value in known:
             total *= 1 + value
         cells = "".join(_month(float(value), largest) for value in row)
-        rows.append(f"<tr><th>{int(year)}</th>{cells}<td><b>{escape(percent(total - 1))}</b></td></tr>")
+        rows.append(f"<tr><th>{int(year)}</th>{cells}<td><b>{total - 1:.1%}</b></td></tr>")
     return (
         '<h2>Monthly returns</h2><div class="wide"><table class="months">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
@@ -142,7 +141,4 @@ def _month(value: float, largest: float) -> str:
         return "<td>–</td>"
     # Blue for gains, orange for losses, as in the chart; the ink stays legible on the faint ground.
     colour = "0, 114, 178" if value >= 0 else "213, 94, 0"
-    return (
-        f'<td style="background: rgba({colour}, {0.45 * abs(value) / largest:.2f})">'
-        f"{escape(percent(value))}</td>"
-    )
+    return f'<td style="background: rgba({colour}, {0.45 * abs(value) / largest:.2f})">{value:.1%}</td>'

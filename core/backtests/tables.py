@@ -74,7 +74,7 @@ def read_table(path: str, content: bytes) -> pl.DataFrame:
     readers = {".json": _read_json, ".parquet": _read_parquet, ".csv": _read_csv}
     if suffix not in readers:
         raise NotATableError(f"{path} is no table: tables end in {', '.join(SUFFIXES)}.")
-    if not content.strip():
+    if not content.removeprefix(_BOM).strip():
         raise EmptyTableError(
             f"The file {path} is empty. Log the table again; the run wrote nothing into it."
         )
@@ -263,7 +263,7 @@ def _read_csv(path: str, content: bytes) -> pl.DataFrame:
 
 
 def _separator(text: str) -> str:
-    lines = [_QUOTED.sub("", line) for line in text.splitlines() if line.strip()][:2]
+    lines = [_QUOTED.sub("", line) for line in text.splitlines() if line.strip()][:2] or [""]
 
     def fit(separator: str) -> tuple[bool, int]:
         counts = [line.count(separator) for line in lines]

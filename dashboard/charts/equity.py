@@ -180,7 +180,7 @@ def _marks(
         f"<b>{name} {kind}, {result}</b><br>{time.replace('T', ' ')} UTC<br>{_exact(quantity)} at {_exact(price)}"
         f"<br>Profit or loss: {_exact(gain, '+')}"
         for name, result, time, quantity, price, gain in zip(
-            names, results, iso_times(times), trades.quantity[places], prices, pnl, strict=True
+            names, results, iso_times(times).tolist(), trades.quantity[places], prices, pnl, strict=True
         )
     ]
     return go.Scatter(
@@ -214,7 +214,7 @@ def _add_events(figure: go.Figure, events: Sequence[Event], bottom: float) -> No
     first, last = (np.datetime64(edge) for edge in figure.layout.xaxis.range)
     times = np.array([time for time, _ in events])
     named = first
-    for x, (time, label) in zip(iso_times(times), events, strict=True):
+    for x, (time, label) in zip(iso_times(times).tolist(), events, strict=True):
         figure.add_vline(x=x, line={"color": TEXT_GREY, "width": 1, "dash": "dot"})
         if time - named >= (last - first) / 25:
             named = time

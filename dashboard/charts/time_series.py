@@ -151,7 +151,7 @@ def finish_over_time(
     figure.update_yaxes(**axis.settings, range=[low, high])
     first, last = period(drawn)
     room = np.timedelta64(0 if first < last else 12, "h")
-    figure.update_xaxes(type="date", range=iso_times(np.array([first - room, last + room])))
+    figure.update_xaxes(type="date", range=iso_times(np.array([first - room, last + room])).tolist())
     if reference is not None:
         figure.add_hline(y=reference, line={"color": GREY, "width": 1}, layer="below")
     if labelled:
@@ -164,12 +164,13 @@ def period(drawn: Sequence[TimeLine]) -> tuple[np.datetime64, np.datetime64]:
     return min(one.times[0] for one in drawn), max(one.times[-1] for one in drawn)
 
 
-def iso_times(times: Times) -> list[str]:
+def iso_times(times: Times) -> npt.NDArray[np.str_]:
     """Return times as the shortest ISO texts that tell them all exactly, to the millisecond at most.
 
-    Not as numbers, which would be half as long: plotly.js draws those in the time zone of the browser.
+    Not as numbers, which would be half as long: plotly.js draws those in the time zone of the browser. As an
+    array, because Plotly looks at every item of a list.
     """
-    return [str(text) for text in np.datetime_as_string(times, unit=_UNITS[_unit(times)][0])]
+    return np.datetime_as_string(times, unit=_UNITS[_unit(times)][0])
 
 
 def hover_format(times: Times) -> str:

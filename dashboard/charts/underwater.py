@@ -84,7 +84,7 @@ def _add_episodes(figure: go.Figure, line: TimeLine, episodes: Sequence[Drawdown
         shapes=[
             {**shading, "x0": x0, "x1": x1, "line": {"width": 0}, "fillcolor": faded(GREY, 0.16)}
             for x0, x1 in (
-                iso_times(np.array([one.peak, end])) for one, end in zip(episodes, ends, strict=True)
+                iso_times(np.array([one.peak, end])).tolist() for one, end in zip(episodes, ends, strict=True)
             )
         ]
     )
@@ -107,7 +107,7 @@ def _add_episodes(figure: go.Figure, line: TimeLine, episodes: Sequence[Drawdown
 
 def _hover(rank: int, one: Drawdown) -> str:
     known = [one.peak, one.trough] + ([] if one.recovery is None else [one.recovery])
-    peak, trough, *recovery = (text.replace("T", " ") for text in iso_times(np.array(known)))
+    peak, trough, *recovery = (text.replace("T", " ") for text in iso_times(np.array(known)).tolist())
     recovered = f"recovered {recovery[0]} UTC" if recovery else "not recovered yet"
     return (
         f"<b>Fall {rank}: {percent(one.depth)}</b><br>peak {peak} UTC<br>lowest {trough} UTC<br>{recovered}"

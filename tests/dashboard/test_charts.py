@@ -139,7 +139,7 @@ def test_a_history_draws_its_points_title_and_axes() -> None:
 
 
 def test_few_lines_are_named_at_their_ends_and_many_in_a_legend() -> None:
-    few = history_figure([series([1, 2], label=MARKUP)] * 6, "step", False, "t", "y")
+    few = history_figure([series([1, 2], label=f"{n} {MARKUP}") for n in range(6)], "step", False, "t", "y")
     assert len(few.layout.annotations) == 6
     assert not few.layout.showlegend
     many = history_figure([series([1, 2])] * 7, "step", False, "t", "y")

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from arch.data import sp500
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.backtests.annualisation import annualise
@@ -152,6 +152,7 @@ def test_an_impossible_override_is_refused(override):
         annualise(days("2024-01-01", 9), override)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=200))
 def test_any_rising_times_have_a_year(seconds):
     times = np.datetime64("1999-12-31", "us") + np.cumsum(seconds) * np.timedelta64(1, "s")

@@ -472,7 +472,7 @@ NAMES = "time value equity returns benchmark position cash entry_time side quant
 names = st.sampled_from(NAMES.split())
 
 
-@settings(deadline=None, max_examples=4000)
+@settings(deadline=None, max_examples=80)
 @given(
     table=st.integers(1, 4).flatmap(
         lambda height: st.dictionaries(names, st.lists(cells, min_size=height, max_size=height), min_size=1)

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.backtests.drawdowns import (
@@ -25,6 +25,7 @@ def curve_of(values):
     return EquityCurve(times, np.array(values, float))
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_falls_are_those_found_point_by_point(values):
     curve = curve_of(values)
@@ -36,6 +37,7 @@ def test_falls_are_those_found_point_by_point(values):
     assert [one.depth for one in found] == pytest.approx([one[0] for one in expected])
 
 
+@settings(deadline=None)
 @given(VALUES, st.integers(0, 5))
 def test_the_worst_falls_do_not_overlap_and_go_by_depth(values, top):
     found = worst_drawdowns(curve_of(values), top)
@@ -48,6 +50,7 @@ def test_the_worst_falls_do_not_overlap_and_go_by_depth(values, top):
         assert one.trough == np.datetime64("2020-01-01") + one.trough_index
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_under_water_is_the_distance_from_the_highest_so_far(values):
     found = underwater(np.array(values))

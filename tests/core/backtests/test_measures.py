@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from arch.data import nasdaq, sp500
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -102,11 +102,13 @@ def test_the_sp500_has_its_known_figures(market):
     assert found.worst_period == pytest.approx(-0.0903, abs=5e-5)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_any_series_measures_as_defined(case):
     assert differences(case, NAIVE) == []
 
 
+@settings(deadline=None)
 @given(cases())
 def test_any_series_measures_as_empyrical(case):
     # Of returns that differ by rounding only, empyrical makes ratios of 1e15; here they are not defined.
@@ -119,6 +121,7 @@ def test_any_series_measures_as_empyrical(case):
     assert differences(case, {k: v for k, v in EMPYRICAL.items() if k not in skipped}) == []
 
 
+@settings(deadline=None)
 @given(cases())
 def test_no_measure_is_ever_nan_or_infinite(case):
     for name in NAMES:

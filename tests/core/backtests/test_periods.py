@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.backtests.periods import monthly_returns, typical_step, window, window_trades, yearly_returns
@@ -35,6 +35,7 @@ def naive(curve, key):
     return {period: growth - 1 for period, growth in found.items()}
 
 
+@settings(deadline=None)
 @given(curves())
 def test_months_compound_the_steps_that_end_in_them(curve):
     years, table = monthly_returns(curve)
@@ -49,6 +50,7 @@ def test_months_compound_the_steps_that_end_in_them(curve):
     assert np.nanprod(1 + table) == pytest.approx(curve.values[-1] / curve.values[0])
 
 
+@settings(deadline=None)
 @given(curves())
 def test_years_compound_the_steps_that_end_in_them(curve):
     years, returns, benchmark = yearly_returns(curve)

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.lib.stride_tricks import sliding_window_view
@@ -23,9 +23,10 @@ SERIES = {
     "a large mean": 0.5 + QUIET / 10,
     "a crash": np.where(np.arange(700) == 350, -0.9, QUIET / 100),
     "loud, then quiet": np.where(np.arange(700) < 350, QUIET * 100, QUIET / 100),
+    "plateaus": np.repeat(QUIET[:70], 10),
     "steps": np.where(np.arange(700) // 50 % 2, 0.5, 0.0) + QUIET / 10,
 }
-WINDOWS = [2, 3, 60, 126, 349, 350, 351, 699, 700]
+WINDOWS = [2, 3, 7, 60, 126, 349, 350, 351, 699, 700]
 
 
 def each_window(sample, window, function):
@@ -61,7 +62,7 @@ def test_volatility_and_sharpe_are_those_of_each_window(name, window):
         np.testing.assert_array_equal(found[: window - 1], empty)
 
 
-@pytest.mark.parametrize("window", [2, 3, 60, 351, 700])
+@pytest.mark.parametrize("window", [2, 3, 7, 60, 351, 700])
 @pytest.mark.parametrize("holes", [0.0, 0.3, 0.6])
 @pytest.mark.parametrize("name", SERIES)
 def test_beta_is_that_of_each_window(name, holes, window):
@@ -76,6 +77,7 @@ def test_beta_is_that_of_each_window(name, holes, window):
 COARSE = hnp.arrays(np.int64, st.integers(1, 60), elements=st.integers(-9, 9))
 
 
+@settings(deadline=None)
 @given(COARSE, st.integers(2, 70), st.data())
 def test_any_series_rolls_as_each_window(steps, window, data):
     own = steps / 100

@@ -139,7 +139,9 @@ LINES = FRAME.to_json(orient="records", lines=True).encode()
     [
         ("a.csv", b"", EmptyTableError, "a.csv is empty"),
         ("a.json", b" \n", EmptyTableError, "is empty"),
+        ("a.csv", b"\xef\xbb\xbf", EmptyTableError, "is empty"),
         ("a.csv", b"date,value\n", EmptyTableError, "no rows"),
+        ("a.csv", "\u2028".encode(), EmptyTableError, "no rows"),
         ("a.json", b"[]", EmptyTableError, "no rows"),
         ("a.json", b'{"columns": ["a"], "data": []}', EmptyTableError, "no rows"),
         ("a.parquet", parquet(FRAME.head(0)), EmptyTableError, "no rows"),

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.backtests.measures import measure
@@ -62,6 +62,7 @@ def tables(draw):
     return Case(curve, draw(st.none() | st.just(trades_of(*rows, fees=fees))), 252.0)
 
 
+@settings(deadline=None)
 @given(tables())
 def test_any_table_measures_as_defined(case):
     found = of(case.curve, case.trades)

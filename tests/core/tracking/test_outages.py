@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
@@ -126,23 +126,27 @@ def test_no_call_waits_for_a_server_that_never_answers(
         logger.start_run("waiting")
         assert time.monotonic() - began < 6
         assert logger.run_id is None and logger.experiment_id is None
-        slowest = 0.0
-        for step in range(200):
+        times = []
+
+        def timed(call: Callable[..., None], *arguments: object) -> None:
             began = time.monotonic()
-            logger.log_metrics({"loss": step}, step)
-            logger.log_params({f"p{step}": step})
-            logger.log_text("x", f"notes/{step}.txt")
-            slowest = max(slowest, time.monotonic() - began)
-        began = time.monotonic()
-        logger.log_backtest_results({"trades": [{"pnl": 1.0}], "metrics": {"sharpe": 2.0}})
-        slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 0.1
+            call(*arguments)
+            times.append(time.monotonic() - began)
+
+        for step in range(200):
+            timed(logger.log_metrics, {"loss": step}, step)
+            timed(logger.log_params, {f"p{step}": step})
+            timed(logger.log_text, "x", f"notes/{step}.txt")
+        timed(logger.log_backtest_results, {"trades": [{"pnl": 1.0}], "metrics": {"sharpe": 2.0}})
+        # A busy machine may keep any thread waiting once; a server that is waited for would take seconds.
+        assert sorted(times)[-3] < 0.1 and max(times) < 1
         said = capfd.readouterr().err
         assert said.count("cannot be reached") == 1
         assert "The training goes on" in said and str(tmp_path / "home" / "outbox") in said
         began = time.monotonic()
         logger.end_run()
         assert time.monotonic() - began < 6
+        print(f"calls: median {sorted(times)[300] * 1e6:.0f} us, longest {max(times) * 1e3:.1f} ms")
 
 
 TRAINING = """
@@ -158,7 +162,7 @@ for step in range(100_000):
         tracker.log_params({{f"p{{step}}": step}})
         tracker.log_text(str(step), f"notes/{{step}}.txt")
     print(step, flush=True)
-    time.sleep(0.005)
+    time.sleep(0.01)
 """
 
 
