@@ -65,8 +65,8 @@ def long_one(folder: Path, given: Path | None, repetitions: int) -> Measured:
     _store(folder)
     logger = _logger("bars")
     with logger.start_run("five-minute bars") as run:
-        frame = pd.DataFrame({"time": moments, "value": closes, "benchmark": closes[0]})
-        logger.log_backtest_results({"portfolio_values": frame})
+        frame = pd.DataFrame({"time": moments, "value": closes, "benchmark": closes[::-1]})
+        logger.log_backtest_results({"portfolio_values": frame, "trades": _trades(moments, closes)})
     run_id = run.run_id
     workspace = open_workspace()
     workspace.runs.sync()
@@ -169,18 +169,7 @@ def logging_one(folder: Path, repetitions: int) -> tuple[Times, Times]:
             "position": random.integers(-1, 2, _LOGGED).astype(float),
         }
     )
-    entries = np.sort(random.choice(_LOGGED - 50, _TRADES, replace=False))
-    trades = pd.DataFrame(
-        {
-            "entry_time": moments[entries],
-            "exit_time": moments[entries + 40],
-            "side": "long",
-            "quantity": 1.0,
-            "entry_price": values[entries],
-            "exit_price": values[entries + 40],
-            "pnl": values[entries + 40] - values[entries],
-        }
-    )
+    trades = _trades(moments.to_numpy(), values)
     _store(folder)
     logger = _logger("large")
     logger.start_run("large")
@@ -206,6 +195,25 @@ def logging_one(folder: Path, repetitions: int) -> tuple[Times, Times]:
     found = times([ours] * repetitions), times([theirs] * repetitions)
     logger.end_run()
     return found
+
+
+def _trades(moments: npt.NDArray[np.datetime64], values: npt.NDArray[np.float64]) -> Any:
+    """Return 2,000 trades of forty bars each, as a frame."""
+    import pandas as pd
+
+    entries = np.sort(np.random.default_rng(4).choice(len(values) - 50, _TRADES, replace=False))
+    exits = entries + 40
+    return pd.DataFrame(
+        {
+            "entry_time": moments[entries],
+            "exit_time": moments[exits],
+            "side": "long",
+            "quantity": 1.0,
+            "entry_price": values[entries],
+            "exit_price": values[exits],
+            "pnl": values[exits] - values[entries],
+        }
+    )
 
 
 def _store(folder: Path) -> None:

@@ -93,14 +93,28 @@ def backtest(run_id: str, table: str | None) -> BacktestReading:
     """Return the backtest of a run; it is read again only after the run has changed, or ten minutes."""
     opened = workspace()
     snapshot = opened.runs.snapshot()
-    return _backtest(opened.address.key, run_id, table, snapshot.frame["digest"][snapshot.place(run_id)])
+    try:
+        return _backtest(opened.address.key, run_id, table, snapshot.frame["digest"][snapshot.place(run_id)])
+    except _NotWholeError as not_whole:
+        return not_whole.reading
+
+
+class _NotWholeError(Exception):
+    """Keeps a reading with problems out of the cache: what could not be reached may be there in a moment."""
+
+    def __init__(self, reading: BacktestReading) -> None:
+        super().__init__()
+        self.reading = reading
 
 
 # A resource is handed out as it is: curves are frozen, and copying them for each rerun would cost more than
 # all that is drawn.
 @st.cache_resource(show_spinner="Reading the backtest", max_entries=64, ttl=600)
 def _backtest(store: str, run_id: str, table: str | None, digest: int) -> BacktestReading:
-    return workspace().backtests.read(run_id, table)
+    reading = workspace().backtests.read(run_id, table)
+    if reading.problems:
+        raise _NotWholeError(reading)
+    return reading
 
 
 def remember_columns(run_id: str, columns: Sequence[str], choice: ColumnChoice) -> None:

@@ -27,7 +27,8 @@ h1 { font-size: 22px; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 16px
 p { margin: 4px 0; color: var(--soft); overflow-wrap: anywhere; }
 dl { display: flex; flex-wrap: wrap; gap: 8px 32px; margin: 16px 0; }
 dt { color: var(--soft); font-size: 12px; } dd { margin: 0; font-size: 22px; font-variant-numeric: tabular-nums; }
-.wide { overflow-x: auto; } .wide table { min-width: 640px; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+.wide { overflow-x: auto; } .wide table { min-width: 640px; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 8px; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; } .n { text-align: right; white-space: nowrap; }
 .months td, .months th { text-align: right; padding: 3px 6px; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from core.settings import read_settings
 
@@ -54,6 +56,8 @@ def test_commands_for_the_analyst(demo: dict[str, str]) -> None:
     reading = [shlex.split(line)[1:] for line in typed if not line.startswith("greenroom up")]
     assert len(reading) >= 5
     environment = demo | {"MLFLOW_TRACKING_URI": f"sqlite:///{demo['HOME_OF_TEST']}/.greenroom/mlflow.db"}
+    best = json.loads(_run(["best", "--metric", "sharpe_ratio", "-e", "sp500-rules", "--json"], environment))
+    reading = [[best["run_id"] if word == "3f2a91c0" else word for word in words] for words in reading]
     printed = [_run(arguments, environment) for arguments in reading]
     assert "diabetes-regression" in printed[0]
     assert all(printed)
@@ -61,7 +65,7 @@ def test_commands_for_the_analyst(demo: dict[str, str]) -> None:
 
 
 def test_notebook_code(demo: dict[str, str]) -> None:
-    (code,) = _blocks("python")
+    code = next(block for block in _blocks("python") if "open_workspace" in block)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env=demo,
@@ -72,6 +76,34 @@ def test_notebook_code(demo: dict[str, str]) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[0]) > 5
+
+
+def test_training_script(demo: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    script = next(block for block in _blocks("python") if "MLflowLogger" in block)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=demo,
+        cwd=demo["HOME_OF_TEST"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    uri = f"sqlite:///{demo['HOME_OF_TEST']}/.greenroom/mlflow.db"
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("my-strategies")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    table = client.load_table(
+        experiment.experiment_id, "backtest/portfolio_values.json", run_ids=[run.info.run_id]
+    )
+    assert list(table.columns) == ["time", "value", "benchmark"]
+    environment = demo | {"MLFLOW_TRACKING_URI": uri}
+    read = json.loads(_run(["backtest", run.info.run_id, "--json"], environment))
+    assert read["measures"]["total_return"] == pytest.approx(table["value"].iloc[-1] / 100_000 - 1)
+    assert read["notes"] == []
 
 
 def test_settings_file(tmp_path: Path) -> None:

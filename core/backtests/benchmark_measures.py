@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from core.backtests.returns_measures import (
     compound,
+    correlate,
     defined,
     empyrical,
     growth,
@@ -133,7 +134,7 @@ def correlation(pairs: Pairs) -> float | None:
     """Pearson's; None where one of the two does not vary."""
     if not (varies(pairs.returns) and varies(pairs.benchmark)):
         return None
-    return defined(np.corrcoef(pairs.returns, pairs.benchmark)[0, 1])
+    return defined(correlate(pairs.returns, pairs.benchmark))
 
 
 def up_capture(pairs: Pairs, per_year: float) -> float | None:

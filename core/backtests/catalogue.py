@@ -158,9 +158,10 @@ _ROWS: Final[tuple[tuple[str, str, Unit, Group, bool | None, str], ...]] = (
      "least one trade was open, an open one to the end of the curve."),
     ("turnover", "Turnover a year", _RATIO, _TRADES, None,
      "Quantity by price of all entries and exits, over the mean value of the account and the number of years: 2 "
-     "is once in and out of the whole account a year."),
+     "is once in and out of the whole account a year. Not defined for a curve compounded from returns."),
     ("costs", "Costs", _MONEY, _TRADES, False, "Sum of the fees of all trades, open ones too."),
-    ("costs_of_capital", "Costs of capital", _PERCENT, _TRADES, False, "Costs over the starting capital."),
+    ("costs_of_capital", "Costs of capital", _PERCENT, _TRADES, False,
+     "Costs over the starting capital. Not defined for a curve compounded from returns."),
 )  # fmt: skip
 
 CATALOGUE: Final[tuple[MeasureDefinition, ...]] = tuple(MeasureDefinition(*row) for row in _ROWS)

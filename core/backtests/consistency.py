@@ -33,7 +33,7 @@ def _money(curve: EquityCurve, trades: Trades) -> tuple[str, ...]:
     if not known.any():
         return ("No trade has a profit, so trades and curve cannot be compared in money.",)
     start = float(curve.values[0])
-    if start == 1.0:
+    if curve.from_returns or start == 1.0:
         return (
             "The curve starts at 1, so the profits of trades, which are amounts, cannot be compared with it.",
         )

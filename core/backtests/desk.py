@@ -11,7 +11,7 @@ from core.backtests.discovery import Artifacts
 from core.backtests.reading import BacktestReading, read_backtest
 from core.backtests.trials import SHARPE_METRICS, Trials, count_trials
 from core.backtests.types import Floats
-from core.errors import GreenroomError
+from core.errors import ArtifactError, GreenroomError
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,12 @@ class BacktestDesk:
         ------
         NotFoundError
             If there is no such run, or no such table in it.
-        ArtifactError
-            If its artifacts cannot be listed or read.
         """
         run = self._open_run(run_id)
-        reading = self._read(run, table, None)
+        try:
+            reading = self._read(run, table, None)
+        except ArtifactError as error:
+            return BacktestReading(problems=(f"No equity curve can be read. {error}",))
         if reading.recognition is None:
             return reading
         try:

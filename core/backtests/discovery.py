@@ -10,7 +10,7 @@ from typing import Protocol
 
 import orjson
 
-from core.backtests.columns import is_trade_name, name_words
+from core.backtests.column_names import is_trade_name, name_words
 from core.backtests.tables import SUFFIXES
 from core.errors import GreenroomError, NotFoundError
 

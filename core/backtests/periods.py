@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -102,11 +104,12 @@ def window(
     if last - first < 2:
         raise BadInputError(_too_short(curve, start, end, max(0, last - first)))
     cut = slice(first, last)
-    return EquityCurve(
-        curve.times[cut],
-        curve.values[cut],
-        *(None if extra is None else extra[cut] for extra in (curve.benchmark, curve.position, curve.cash)),
-    )
+    extras = {
+        name: extra[cut]
+        for name in ("benchmark", "position", "cash")
+        if (extra := getattr(curve, name)) is not None
+    }
+    return replace(curve, times=curve.times[cut], values=curve.values[cut], **extras)
 
 
 def window_trades(

@@ -9,16 +9,12 @@ from typing import Any
 import polars as pl
 
 from core.backtests.columns import ColumnChoice, Recognition, TableKind, recognise
-from core.backtests.curves import build_curve, build_trades, no_trades
+from core.backtests.curves import build_curve
 from core.backtests.discovery import Artifacts, Found, TableFile, find_tables, names_curve
-from core.backtests.tables import (
-    EmptyTableError,
-    NotATableError,
-    TableError,
-    parse_json,
-    read_table,
-    table_from_json,
-)
+from core.backtests.json_tables import parse_json, table_from_json
+from core.backtests.table_errors import EmptyTableError, NotATableError, TableError
+from core.backtests.tables import read_table
+from core.backtests.trade_tables import build_trades, no_trades
 from core.backtests.types import EquityCurve, Trades
 from core.errors import GreenroomError
 

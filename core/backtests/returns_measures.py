@@ -47,6 +47,15 @@ def varies(sample: Floats) -> bool:
     return len(sample) > 1 and bool(np.std(sample, ddof=1) > NOISE)
 
 
+def correlate(first: Floats, second: Floats) -> float:
+    """Pearson's correlation of two samples that vary.
+
+    Summed by NumPy: the threads of BLAS, behind ``@`` and ``np.corrcoef``, cost up to 40 ms on a busy machine.
+    """
+    a, b = first - first.mean(), second - second.mean()
+    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
+
+
 def growth(first: float, last: float) -> float | None:
     """``last / first``; None where the first is not above zero."""
     return defined(last / first) if first > 0 else None
@@ -129,7 +138,7 @@ def value_at_risk(returns: Floats) -> float | None:
 def expected_shortfall(returns: Floats) -> float | None:
     """Mean of the lowest ``int(0.05 (n - 1)) + 1`` returns.
 
-    Not empyrical's, whose partition of returns that are mostly zero is ten times slower than sorting them.
+    Not empyrical's: its partition takes 11 ms for 91,000 returns that are mostly zero, sorting 1 ms (dense: 1, 4).
     """
     if not len(returns):
         return None
@@ -180,13 +189,9 @@ def stability(values: Floats) -> float | None:
     """R squared of a line through the logarithms of the n values after the starting capital.
 
     None for fewer than three values, without variation, and for an account that ends at zero or below. Not
-    empyrical's, which leaves that to scipy's linregress, with warnings and ten times slower.
+    empyrical's, whose logarithm warns of such an account.
     """
     if len(values) < 3 or values.min() <= 0:
         return None
     logs = np.log(values[1:] / values[0])
-    logs -= logs.mean()
-    steps = np.arange(len(logs)) - (len(logs) - 1) / 2
-    if not varies(logs):
-        return None
-    return defined((steps @ logs) ** 2 / ((steps @ steps) * (logs @ logs)))
+    return defined(correlate(np.arange(len(logs), dtype=np.float64), logs) ** 2) if varies(logs) else None

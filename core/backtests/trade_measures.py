@@ -75,18 +75,21 @@ def costs(trades: Trades) -> float | None:
 
 
 def costs_of_capital(trades: Trades, curve: EquityCurve) -> float | None:
-    """Costs over the starting capital."""
+    """Costs over the starting capital; None where the curve was compounded from returns, which are no money."""
     paid = costs(trades)
-    return (
-        defined(paid / curve.values[0]) if paid is not None and len(curve) and curve.values[0] > 0 else None
-    )
+    if paid is None or curve.from_returns or not len(curve) or curve.values[0] <= 0:
+        return None
+    return defined(paid / curve.values[0])
 
 
 def turnover(trades: Trades, curve: EquityCurve, per_year: float) -> float | None:
     """Quantity by price of every entry and exit, over the mean value of the account and the years of the curve.
 
-    A year is `per_year` returns. None where no side of any trade has both quantity and price.
+    A year is `per_year` returns. None where no side of any trade has both quantity and price, and where the curve
+    was compounded from returns, which are no money.
     """
+    if curve.from_returns:
+        return None
     sides = np.concatenate((trades.quantity * trades.entry_price, trades.quantity * trades.exit_price))
     known = np.isfinite(sides)
     mean_value = curve.values.mean() if len(curve) > 1 else 0.0

@@ -29,6 +29,8 @@ class EquityCurve:
     position : float64 array, shape (n + 1,), optional
         Signed position as logged, in whatever unit; NaN where it is missing.
     cash : float64 array, shape (n + 1,), optional
+    from_returns : bool
+        Whether the values were compounded from returns: they are no money then.
     """
 
     times: Times
@@ -36,6 +38,7 @@ class EquityCurve:
     benchmark: Floats | None = None
     position: Floats | None = None
     cash: Floats | None = None
+    from_returns: bool = False
 
     def __len__(self) -> int:
         return len(self.times)
@@ -95,7 +98,7 @@ class Annualisation:
     periods_per_year : float
     convention : str
         For people: "business days", "every day", "weekly", "monthly", "quarterly", "yearly", "intraday, as
-        counted", "as set".
+        counted", "irregular, as counted", "as set".
     counted : float
         Returns a year as the time stamps have them; NaN where they span no time.
     """

@@ -87,6 +87,11 @@ def _columns(name: str, data: Any) -> dict[str, list[Any]]:
     if isinstance(data, Mapping):
         if data and all(not _has_length(one) for one in data.values()):
             return {str(key): _listed([one]) for key, one in data.items()}
+        if any(type(one).__name__ == "Series" and _is_pandas(one) for one in data.values()):
+            import pandas as pd
+
+            # Their index may hold the times, and aligns them.
+            return _of_pandas(pd.DataFrame(dict(data)))
         if any(not _has_length(one) for one in data.values()):
             raise BadInputError(f"'{name}' must be {_ACCEPTED}; some of its columns are single values.")
         return {str(key): _listed(one) for key, one in data.items()}
@@ -102,6 +107,10 @@ def _columns(name: str, data: Any) -> dict[str, list[Any]]:
         if not any(_has_length(one) or isinstance(one, Mapping | str) for one in data):
             return {"value": _listed(data)}
     raise BadInputError(f"'{name}' must be {_ACCEPTED}, not {type(data).__name__}.")
+
+
+def _is_pandas(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] == "pandas"
 
 
 def _has_length(value: Any) -> bool:
@@ -124,6 +133,9 @@ def _of_pandas(data: Any) -> dict[str, list[Any]]:
     for level in levels:
         # A numbered index says nothing; one of times, or with a name, does.
         if timed or (level.name is not None and not isinstance(index, pd.RangeIndex)):
+            same = pd.Series(level, index=index)
+            if any(data.iloc[:, at].equals(same) for at in range(data.shape[1])):
+                continue
             key = str(level.name) if level.name is not None else "time"
             if key not in map(str, data.columns):
                 columns[key] = _series(pd.Series(level))
@@ -154,8 +166,8 @@ def _series(column: pd.Series[Any]) -> list[Any]:
 
 def _listed(values: Any) -> list[Any]:
     """Return a column as a list of what JSON can hold."""
-    if type(values).__module__.partition(".")[0] == "pandas":
-        return next(iter(_of_pandas(values.to_series() if hasattr(values, "to_series") else values).values()))
+    if _is_pandas(values):
+        return _series(values.to_series() if hasattr(values, "to_series") else values)
     if isinstance(values, np.ndarray):
         if values.dtype.kind == "M":
             return _times(values)

@@ -15,7 +15,7 @@ from core.errors import GreenroomError
 from core.runs.types import Run
 from dashboard import data
 from dashboard.charts.theme import line_styles
-from dashboard.formats import count, escape_markdown, short_id
+from dashboard.formats import count, escape_markdown, number, short_id
 from dashboard.widgets import (
     backtest_curves,
     backtest_export,
@@ -30,6 +30,7 @@ from dashboard.widgets import (
 )
 from dashboard.widgets.backtest_curves import NamedSheet
 
+_HEADLINE_METRICS = 8
 _COMMAND = """from core.tracking import MLflowLogger
 logger = MLflowLogger("my-strategy")
 logger.log_backtest_results({"portfolio_values": values, "trades": trades})"""
@@ -81,13 +82,26 @@ def _read(run: Run, alone: bool) -> BacktestReading | None:
             icon=":material/info:",
         )
     if reading.curve is None and not reading.needs_choice:
-        st.page_link(
-            links.RUN_PAGE,
-            label=f"What {escape_markdown(name)} did log",
-            query_params={"run": run.run_id},
-            icon=":material/description:",
-        )
+        _what_it_has(run, name, alone)
     return reading
+
+
+def _what_it_has(run: Run, name: str, alone: bool) -> None:
+    """Show what a run without a curve did log."""
+    if alone and run.metrics:
+        with st.container(horizontal=True, gap="large"):
+            for key, value in sorted(run.metrics.items())[:_HEADLINE_METRICS]:
+                st.metric(escape_markdown(key), number(value), width="content", help=repr(value))
+    if alone and run.params:
+        st.caption(
+            escape_markdown(", ".join(f"{key} = {value}" for key, value in sorted(run.params.items())))
+        )
+    st.page_link(
+        links.RUN_PAGE,
+        label=f"All that {escape_markdown(name)} did log",
+        query_params={"run": run.run_id},
+        icon=":material/description:",
+    )
 
 
 def _identity(run: Run, reading: BacktestReading, benchmark: str = "") -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import mlflow.data
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
@@ -63,7 +64,23 @@ def _fill(client: MlflowClient, folder: Path, runs: int = 130) -> tuple[str, lis
     client.log_table(ids[-1], stores.frame_of(40), "tables/predictions.json")
     client.log_text(ids[-1], "<script>alert('no')</script> plain text", "notes/readme.html")
     client.log_dict(ids[-1], {"alpha": [1, 2, 3], "nested": {"a": None}}, "config.json")
+    for run_id in ids[-4:-1]:
+        _log_backtest(client, run_id, seed=int(run_id[:6], 16))
     return experiment, ids
+
+
+def _log_backtest(client: MlflowClient, run_id: str, seed: int) -> None:
+    days = pd.bdate_range("2010-01-04", periods=1_500)
+    moves = np.random.default_rng(seed).normal(0.0004, 0.01, (2, len(days)))
+    value, benchmark = 100_000 * np.exp(np.cumsum(moves, axis=1))
+    # As objects: MLflow 3.17 makes pandas 3 warn about its own texts.
+    times = days.strftime("%Y-%m-%d").astype(object)
+    frame = pd.DataFrame({"time": times, "value": value, "benchmark": benchmark})
+    client.log_table(run_id, frame, "backtest/portfolio_values.json")
+    first, last = [0, 500, 1000], [500, 1000, 1499]
+    trades = pd.DataFrame({"entry_time": times[first], "exit_time": times[last]}).astype(object)
+    trades = trades.assign(quantity=1.0, pnl=value[last] - value[first])
+    client.log_table(run_id, trades, "backtest/trades.json")
 
 
 @pytest.fixture(scope="session")

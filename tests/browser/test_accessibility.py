@@ -10,8 +10,14 @@ from tests.browser.conftest import Dashboard, OpenPage
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
+PLACES = [
+    *("overview", "runs", "charts", "run", "artifacts", "compare", "health"),
+    *("backtest", "returns", "significance", "overlay"),
+]
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light")])
-@pytest.mark.parametrize("place", ["overview", "runs", "charts", "run", "artifacts", "compare", "health"])
+@pytest.mark.parametrize("place", PLACES)
 def test_no_serious_violation(
     open_page: OpenPage, dashboard: Dashboard, place: str, width: int, scheme: str
 ) -> None:
@@ -24,6 +30,10 @@ def test_no_serious_violation(
         "artifacts": f"/run?run={ids[-1]}&section=Artifacts&path=config.json",
         "compare": f"/compare?runs={','.join(ids[:4])}",
         "health": "/health",
+        "backtest": f"/backtests?runs={ids[-2]}&marks=true",
+        "returns": f"/backtests?runs={ids[-2]}&section=Returns",
+        "significance": f"/backtests?runs={ids[-2]}&section=Significance",
+        "overlay": f"/backtests?runs={','.join(ids[-4:-1])}",
     }[place]
     page = open_page(path, width=width, scheme=scheme)
     found = Axe().run(page).response["violations"]

@@ -28,6 +28,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.metrics import accuracy_score, root_mean_squared_error
 
 from core.demo import DemoReport, build_demo
+from core.demo.backtest_plans import BacktestExperiment, backtest_experiments
 from core.demo.data import DataVersion, load
 from core.demo.experiments import demo_experiments
 from core.demo.plan import ExperimentPlan, ModelKind, RunPlan, SweepPlan
@@ -139,7 +140,7 @@ def outcome(run: Run) -> tuple[object, ...]:
     )
 
 
-def planned_runs(experiment: ExperimentPlan) -> list[str]:
+def planned_runs(experiment: ExperimentPlan | BacktestExperiment) -> list[str]:
     names: list[str] = []
     for entry in experiment.entries:
         names.append(entry.name)
@@ -148,10 +149,13 @@ def planned_runs(experiment: ExperimentPlan) -> list[str]:
     return names
 
 
-def test_three_experiments_hold_all_planned_runs(built: Built) -> None:
+def test_every_experiment_holds_all_planned_runs(built: Built) -> None:
     plans = demo_experiments()
-    assert [plan.name for plan in plans] == [DIABETES, SCREENING, DIGITS] == list(built.report.experiments)
-    for plan in plans:
+    backtests = backtest_experiments()
+    assert [plan.name for plan in plans] == [DIABETES, SCREENING, DIGITS]
+    assert list(built.report.experiments) == [plan.name for plan in (*plans, *backtests)]
+    assert sum(plan.size for plan in backtests) == 40
+    for plan in (*plans, *backtests):
         names = [run.info.run_name for run in built.runs(plan.name)]
         assert Counter(names) == Counter(planned_runs(plan))
         assert len(set(names)) == len(names) == plan.size
@@ -391,7 +395,7 @@ def test_a_killed_build_leaves_its_mark(built: Built) -> None:
 
 def test_what_is_half_built_is_replaced_and_the_rest_kept(built: Built) -> None:
     assert built.report.already_there is False
-    assert built.report.runs == demo_experiments()[2].size
+    assert built.report.runs == demo_experiments()[2].size + 40
     complete = {run.info.run_id for name in (DIABETES, SCREENING) for run in built.runs(name)}
     assert complete == built.kept_runs
     assert len(built.runs(DIGITS, ViewType.DELETED_ONLY)) == EARLY_RUNS
@@ -408,10 +412,39 @@ def test_two_builds_give_the_same_runs(built: Built) -> None:
 
 
 def test_progress_counts_to_the_end(built: Built) -> None:
-    digits = demo_experiments()[2]
-    assert built.progress == [
-        (name, done, digits.size) for done, name in enumerate(planned_runs(digits), start=1)
-    ]
+    left = (demo_experiments()[2], *backtest_experiments())
+    names = [name for experiment in left for name in planned_runs(experiment)]
+    assert built.progress == [(name, done, len(names)) for done, name in enumerate(names, start=1)]
+
+
+def test_backtests_are_what_plain_mlflow_reads_and_the_core_measures(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for experiment, name in (("sp500-rules", "momentum 252 long-short"), ("wti-rules", "MA 20/200")):
+        run = built.run(experiment, name)
+        assert run.info.status == "FINISHED"
+        table = load_table(built, monkeypatch, run, "backtest/portfolio_values.json")
+        returns = table["value"].pct_change().dropna()
+        sharpe = returns.mean() / returns.std() * math.sqrt(252)
+        assert run.data.metrics["sharpe_ratio"] == pytest.approx(sharpe, rel=1e-9)
+        gained = table["value"].iloc[-1] - table["value"].iloc[0]
+        trades = load_table(built, monkeypatch, run, "backtest/trades.json")
+        assert trades["pnl"].sum() == pytest.approx(gained, abs=1e-3)
+        assert run.data.params["costs_bps"] in ("2.0", "4.0")
+
+
+def test_the_directions_of_backtest_metrics_are_written_down(built: Built) -> None:
+    for plan in backtest_experiments():
+        tags = built.client.get_experiment_by_name(plan.name).tags
+        logged = {key for run in built.runs(plan.name) for key in run.data.metrics}
+        assert set(json.loads(tags["greenroom.higher_is_better"])) == logged
+
+
+def test_seeds_of_the_noisy_rule_differ_in_seed_and_result_only(built: Built) -> None:
+    runs = [run for run in built.runs("sp500-rules") if "noisy" in run.info.run_name]
+    assert len(runs) == 11
+    assert len({tuple(v for k, v in sorted(run.data.params.items()) if k != "seed") for run in runs}) == 1
+    assert len({run.data.metrics["total_return"] for run in runs}) == 11
 
 
 def test_no_global_state_is_changed_and_nothing_printed(built: Built) -> None:

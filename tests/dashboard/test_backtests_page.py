@@ -265,3 +265,17 @@ def test_runs_and_compare_lead_to_the_page(open_app: OpenApp, store: Store) -> N
     at.button(key="backtest").click().run()
     assert store.ids["good 2"] in str(at.query_params["runs"])
     assert charts(at) == 2
+
+
+def test_trading_runs_that_logged_no_curve_say_so_and_show_what_they_have(
+    open_app: OpenApp, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = shared_data / "mlflow" / "rl_trading_sb3_filestore"
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    at = open_app(store.as_uri(), "backtests", runs="9825f88e")
+    assert not at.exception
+    assert not at.error
+    assert "No equity curve" in texts(at)
+    assert "val_sharpe_ppo" in {one.label.replace("\\", "") for one in at.metric}
+    assert "total" in texts(at)
+    assert len(at.get("page_link")) == 1

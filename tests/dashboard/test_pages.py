@@ -13,7 +13,7 @@ from mlflow.entities import Metric, Param, RunTag, ViewType
 from tests import servers, stores
 from tests.dashboard.conftest import OpenApp, texts
 
-PAGES = ("overview", "runs", "run", "compare", "health")
+PAGES = ("overview", "runs", "run", "compare", "backtests", "health")
 
 
 def _store(folder: Path) -> str:

@@ -28,13 +28,11 @@ class Periods:
     rate: float
 
 
-def periods_of(
-    series: tuple[Floats, ...], starts: Integers, a_year: float, risk_free: float
-) -> Periods:
+def periods_of(series: tuple[Floats, ...], starts: Integers, a_year: float, risk_free: float) -> Periods:
     """Cut returns, and a benchmark's if there are two series, into periods that begin at `starts`.
 
-    `a_year` is the count of these periods a year, `risk_free` an annual rate. What happens within a period is kept as far as drawdowns need
-    it: its lowest and highest point, and its deepest fall.
+    `a_year` is the count of these periods a year, `risk_free` an annual rate. What happens within a period is
+    kept as far as drawdowns need it: its lowest and highest point, and its deepest fall.
     """
     longer = [compounded(values, starts) for values in series]
     with np.errstate(divide="ignore"):

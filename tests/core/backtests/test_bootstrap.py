@@ -113,8 +113,8 @@ def test_a_year_of_minutes_is_compounded(monkeypatch: pytest.MonkeyPatch) -> Non
     found = bootstrap_intervals(RETURNS, 252, resamples=20)
     exact = plain(RETURNS, 252)
     assert (found.n, found.periods, found.periods_per_year) == (400, 29, pytest.approx(252 * 29 / 400))
-    for measure in ("total_return", "cagr", "max_drawdown", "calmar"):
-        assert found[measure].estimate == pytest.approx(exact[measure])
+    for name in ("total_return", "cagr", "max_drawdown", "calmar"):
+        assert found[name].estimate == pytest.approx(exact[name])
     longer = [np.prod(1 + part) - 1 for part in np.split(RETURNS, period_starts(400, 30)[1:])]
     assert found["sharpe"].estimate == pytest.approx(plain(np.array(longer), 252 * 29 / 400)["sharpe"])
 

@@ -7,8 +7,8 @@ import json
 import polars as pl
 import pytest
 
-from core.backtests.columns import ColumnChoice, Recognition, TableKind, name_words, recognise
-from core.backtests.tables import TableError
+from core.backtests.columns import ColumnChoice, Recognition, TableKind, recognise
+from core.backtests.table_errors import TableError
 
 DAYS = ["2024-01-02", "2024-01-03", "2024-01-04"]
 WORTH = [100.0, 101.0, 99.0]
@@ -169,50 +169,6 @@ def test_what_is_missing_is_said_with_the_names_that_are_there(columns: dict[str
     assert "x/y.json" in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("names", "roles"),
-    [
-        (
-            ["entry_time", "exit_time", "side", "quantity", "entry_price", "exit_price", "pnl", "fees"],
-            ["entry_time", "exit_time", "side", "quantity", "entry_price", "exit_price", "pnl", "fees"],
-        ),
-        (
-            ["EntryTime", "ExitTime", "Size", "EntryPrice", "ExitPrice", "PnL", "Commission"],
-            ["entry_time", "exit_time", "quantity", "entry_price", "exit_price", "pnl", "fees"],
-        ),
-        (
-            ["open_date", "close_date", "open_rate", "close_rate", "amount", "profit_abs"],
-            ["entry_time", "exit_time", "entry_price", "exit_price", "quantity", "pnl"],
-        ),
-        (
-            ["Entry Timestamp", "Exit Timestamp", "Direction", "Avg Entry Price", "Avg Exit Price", "PnL"],
-            ["entry_time", "exit_time", "side", "entry_price", "exit_price", "pnl"],
-        ),
-    ],
-)
-def test_trades_of_several_tools(names: list[str], roles: list[str]) -> None:
-    cells = {name: DAYS if "time" in role else WORTH for name, role in zip(names, roles, strict=True)}
-    found = recognise(pl.DataFrame(cells), "anything.csv")
-    assert found.kind is TableKind.TRADES
-    assert found.trades is not None
-    for name, role in zip(names, roles, strict=True):
-        assert getattr(found.trades, role) == ((name,) if role == "fees" else name)
-    with pytest.raises(TableError, match="holds trades"):
-        found.choice()
-
-
-def test_one_row_for_each_fill_is_told_from_trades_and_curves() -> None:
-    fills = {"time": DAYS, "side": ["buy", "sell", "buy"], "price": WORTH, "quantity": [1, 1, 2]}
-    assert told("a.csv", **fills).kind is TableKind.FILLS
-    assert told("trades.csv", **fills, value=OTHER).kind is TableKind.FILLS
-    assert told("portfolio.csv", **fills, portfolio_value=OTHER).kind is TableKind.CURVE
-
-
-def test_profits_by_time_are_trades_under_such_a_name_only() -> None:
-    assert told("trades.csv", date=DAYS, pnl=OTHER).trades is not None
-    assert told("daily.csv", date=DAYS, pnl=OTHER).kind is TableKind.NEITHER
-
-
 def test_a_choice_goes_through_json_and_back() -> None:
     choice = ColumnChoice("t", None, "r", "b", True, None, "c")
     assert ColumnChoice.from_dict(json.loads(json.dumps(choice.to_dict()))) == choice
@@ -225,7 +181,3 @@ def test_a_choice_goes_through_json_and_back() -> None:
 def test_a_choice_that_is_damaged_is_refused(broken: dict[str, object]) -> None:
     with pytest.raises(TableError, match="Choose the columns again"):
         ColumnChoice.from_dict(broken)
-
-
-def test_names_of_files_fall_into_words() -> None:
-    assert name_words("backtest/PortfolioValues_2024.json") == {"portfolio", "values", "2024"}

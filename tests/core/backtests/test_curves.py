@@ -1,10 +1,10 @@
-"""Curves and trades from tables: what is taken, what is left out, and that a note says so."""
+"""Curves from tables: what is taken, what is left out, and that a note says so."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -14,32 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.backtests.columns import ColumnChoice, TableKind, recognise
-from core.backtests.curves import CurveReading, TradesReading, build_curve, build_trades, times_of
-from core.backtests.tables import TableError, read_table
-
-PATH = "backtest/portfolio_values.csv"
-TIMED = ColumnChoice("time", "value")
-
-
-def curve(
-    path: str = PATH, /, choice: ColumnChoice | None = None, **columns: Sequence[object]
-) -> CurveReading:
-    frame = pl.DataFrame([pl.Series(name, values, strict=False) for name, values in columns.items()])
-    return build_curve(frame, choice or recognise(frame, path).choice(), path)
-
-
-def days(*numbers: int) -> list[str]:
-    return [f"2024-01-{number:02}" for number in numbers]
-
-
-def times(*written: str) -> list[np.datetime64]:
-    return [np.datetime64(each, "us") for each in written]
-
-
-def note(reading: CurveReading | TradesReading, word: str) -> str:
-    found = [each for each in reading.notes if word in each]
-    assert len(found) == 1, reading.notes
-    return found[0]
+from core.backtests.curves import build_curve
+from core.backtests.table_errors import TableError
+from core.backtests.tables import read_table
+from core.backtests.trade_tables import build_trades
+from tests.core.backtests.logged import PATH, TIMED, curve, days, note, times
 
 
 def test_a_plain_table_is_taken_as_it_stands() -> None:
@@ -57,68 +36,6 @@ def test_a_plain_table_is_taken_as_it_stands() -> None:
     np.testing.assert_array_equal(read.curve.position, [1, 0, -1])
     np.testing.assert_array_equal(read.curve.cash, [5, 5, 5])
     assert read.notes == ()
-
-
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [
-        (["2024-01-02", "2024-01-03"], ["2024-01-02", "2024-01-03"]),
-        (["2024-1-2", "2024-01-03"], ["2024-01-02", "2024-01-03"]),
-        (["2024-01-02T09:30:00Z", "2024-01-02 09:31:00+00:00"], ["2024-01-02T09:30", "2024-01-02T09:31"]),
-        (
-            ["2024-01-02T09:30:00+02:00", "2024-01-02T09:30:00-05:00"],
-            ["2024-01-02T07:30", "2024-01-02T14:30"],
-        ),
-        (["2024-01-02 09:30:00.125", "2024-01-02 09:30"], ["2024-01-02T09:30:00.125", "2024-01-02T09:30"]),
-        (["2024-01-02 09:30:00.123456789 UTC"], ["2024-01-02T09:30:00.123456"]),
-        (["2024/01/02 10:00:00", "2024.01.03 10:00"], ["2024-01-02T10", "2024-01-03T10"]),
-        (["13/02/2024", "01/03/2024"], ["2024-02-13", "2024-03-01"]),
-        (["02/13/2024", "03/01/2024 16:00"], ["2024-02-13", "2024-03-01T16"]),
-        (["1/31/2024 4:05 PM", "1/2/2024 9:00:01 AM"], ["2024-01-31T16:05", "2024-01-02T09:00:01"]),
-        (["02.01.2024", "03.01.2024"], ["2024-01-02", "2024-01-03"]),
-        (["02-Jan-2024", "Jan 03, 2024"], ["2024-01-02", "2024-01-03"]),
-        (["20240102", "20240103"], ["2024-01-02", "2024-01-03"]),
-        (["20240102 093000", "20240103T093000"], ["2024-01-02T09:30", "2024-01-03T09:30"]),
-        (["1704153600000", "1704240000000"], ["2024-01-02", "2024-01-03"]),
-        ([1_704_153_600, 1_704_240_000], ["2024-01-02", "2024-01-03"]),
-        ([1_704_153_600.5, 1_704_240_000.0], ["2024-01-02T00:00:00.5", "2024-01-03"]),
-        ([1_704_153_600_000, -631_152_000_000], ["2024-01-02", "1950-01-01"]),
-        ([1_704_153_600_123_456], ["2024-01-02T00:00:00.123456"]),
-        ([1_704_153_600_123_456_789], ["2024-01-02T00:00:00.123456"]),
-        ([20240102, 20240103], ["2024-01-02", "2024-01-03"]),
-    ],
-)
-def test_times_in_many_spellings_are_utc(written: list[object], meant: list[str]) -> None:
-    read, _ = times_of(pl.DataFrame({"time": written}), "time", PATH)
-    assert read.to_numpy().tolist() == [each.item() for each in times(*meant)]
-
-
-def test_zoned_times_become_utc_and_missing_ones_stay_missing() -> None:
-    zoned = pl.Series("time", [pd.Timestamp("2024-01-02 09:30", tz="America/Bogota"), None])
-    assert times_of(zoned.to_frame(), "time", PATH)[0].to_list() == [pd.Timestamp("2024-01-02 14:30"), None]
-
-
-def test_dates_that_could_be_read_twice_are_month_first_and_said() -> None:
-    read = curve(time=["01/02/2024", "01/03/2024"], value=[1, 2])
-    assert read.curve.times.tolist() == [each.item() for each in times("2024-01-02", "2024-01-03")]
-    assert "01/02/2024 were read as month/day/year" in note(read, "month")
-    assert curve(time=["01/02/2024", "31/01/2024"], value=[1, 2]).notes == (
-        "The rows were not in order of time, and have been sorted.",
-    )
-
-
-@pytest.mark.parametrize(
-    ("written", "said"),
-    [
-        (["13/02/2024", "02/13/2024"], "row 2: '02/13/2024'"),
-        (["2024-01-02", "soon", "2024-13-01"], "row 2: 'soon', row 3: '2024-13-01'"),
-        (["2024-01-02", "0024-01-02"], "row 2"),
-        ([1_704_153_600, 1_704_153_600, 10**17], f"row 3: '{10**17}'"),
-    ],
-)
-def test_cells_that_are_no_times_are_named(written: list[object], said: str) -> None:
-    with pytest.raises(TableError, match=said):
-        build_curve(pl.DataFrame({"time": written, "value": [1.0] * len(written)}), TIMED, PATH)
 
 
 def test_rows_without_time_or_value_are_left_out_and_counted() -> None:
@@ -284,7 +201,11 @@ WRITERS: dict[str, Callable[[pd.DataFrame], bytes]] = {
     "plain.parquet": parquet,
     "indexed.parquet": lambda frame: parquet(frame.set_index("time").rename_axis(None)),
 }
+
+
 moments = st.integers(-600_000_000, 4_000_000_000)
+
+
 pounds = st.integers(1, 10**12).map(lambda pence: pence / 100)
 
 
@@ -347,117 +268,6 @@ def test_the_order_of_rows_does_not_matter(
     assert read(mixed) == read(rows)
 
 
-def trades(path: str = "backtest/trades.csv", /, **columns: Sequence[object]) -> TradesReading:
-    return build_trades(pl.DataFrame([pl.Series(k, v, strict=False) for k, v in columns.items()]), path)
-
-
-def test_trades_of_our_own_format_in_order_of_entry() -> None:
-    read = trades(
-        entry_time=["2024-01-05", "2024-01-02"],
-        exit_time=[None, "2024-01-03T15:00:00Z"],
-        side=["short", "LONG"],
-        quantity=[5, 10],
-        entry_price=[7, 1.5],
-        exit_price=[None, 2],
-        pnl=[None, 4.5],
-        fees=[None, 0.5],
-    )
-    assert read.trades.entry_time.tolist() == [each.item() for each in times("2024-01-02", "2024-01-05")]
-    assert read.trades.exit_time[0] == np.datetime64("2024-01-03T15")
-    assert np.isnat(read.trades.exit_time[1])
-    np.testing.assert_array_equal(read.trades.side, [1, -1])
-    np.testing.assert_array_equal(read.trades.pnl, [4.5, np.nan])
-    np.testing.assert_array_equal(read.trades.fees, [0.5, np.nan])
-    assert read.notes == ()
-
-
-def test_side_and_profit_that_are_not_logged_are_worked_out() -> None:
-    read = trades(
-        EntryTime=days(2, 3, 4),
-        ExitTime=[*days(5, 6), None],
-        Size=[10, -5, 1],
-        EntryPrice=[100, 50, 7],
-        ExitPrice=[101, 48, None],
-        Commission=[-1, -1, None],
-    )
-    np.testing.assert_array_equal(read.trades.side, [1, -1, 1])
-    np.testing.assert_array_equal(read.trades.quantity, [10, 5, 1])
-    np.testing.assert_array_equal(read.trades.pnl, [9, 9, np.nan])
-    np.testing.assert_array_equal(read.trades.fees, [1, 1, np.nan])
-    assert "profit of 2 trades" in note(read, "worked out")
-    assert note(read, "negative amounts")
-
-
-@pytest.mark.parametrize(
-    ("sides", "read"),
-    [
-        (["buy", "SELL", "1"], [1, -1, 1]),
-        ([1, -1, 0], [1, -1, np.nan]),
-        (["long", "market", None], [1, np.nan, np.nan]),
-    ],
-)
-def test_sides_in_words_and_signs(sides: list[object], read: list[float]) -> None:
-    found = trades(entry_time=days(2, 3, 4), side=sides, pnl=[1, 2, 3])
-    np.testing.assert_array_equal(found.trades.side, read)
-    assert any("'market'" in each for each in found.notes) is ("market" in sides)
-
-
-def test_unsigned_quantities_are_long_unless_profits_say_otherwise() -> None:
-    columns = {"entry_time": days(2, 3), "quantity": [1, 1], "entry_price": [10, 10], "exit_price": [12, 9]}
-    long = trades(**columns, pnl=[2, -1])
-    np.testing.assert_array_equal(long.trades.side, [1, 1])
-    assert note(long, "taken as long")
-    mixed = trades(**columns, pnl=[2, 1])
-    assert np.isnan(mixed.trades.side).all()
-    assert note(mixed, "sides are not known")
-
-
-def test_fees_of_entry_and_exit_add_up() -> None:
-    read = trades(entry_time=days(2, 3), pnl=[1, 2], entry_fees=[1, None], exit_fees=[0.5, None])
-    np.testing.assert_array_equal(read.trades.fees, [1.5, np.nan])
-
-
-def test_fills_are_counted_and_not_paired() -> None:
-    read = trades(time=days(2, 3), side=["buy", "sell"], price=[1, 2], quantity=[1, 1])
-    assert len(read.trades) == 0
-    assert "2 fills" in note(read, "not paired")
-
-
-def test_columns_of_trades_that_cannot_be_read_are_left_out() -> None:
-    read = trades(entry_time=[5, 9], pnl=[1, 2], quantity=["much", "1"])
-    assert np.isnat(read.trades.entry_time).all()
-    assert read.trades.pnl.tolist() == [1, 2]
-    assert note(read, "steps")
-    assert note(read, "'much'")
-
-
-def test_trades_that_end_before_they_begin_are_counted() -> None:
-    assert note(trades(entry_time=days(5), exit_time=days(4), pnl=[1]), "end before they begin")
-
-
-def test_what_is_no_table_of_trades_is_refused() -> None:
-    with pytest.raises(TableError, match=r"no trades: .*'date', 'value'"):
-        trades(date=days(2), value=[1])
-
-
-@pytest.mark.parametrize(("name", "suffix"), [("records", "json"), ("csv", "csv")])
-def test_trades_round_trip_through_pandas(name: str, suffix: str) -> None:
-    frame = pd.DataFrame(
-        {
-            "entry_time": pd.to_datetime(["2024-01-02 09:30", "2024-01-03 00:00"]),
-            "exit_time": pd.to_datetime(["2024-01-02 10:00", None]),
-            "side": ["long", "short"],
-            "pnl": [1.25, np.nan],
-        }
-    )
-    content = frame.to_csv() if name == "csv" else frame.to_json(orient=name, date_format="iso")
-    path = f"trades.{suffix}"
-    read = build_trades(read_table(path, content.encode()), path).trades
-    np.testing.assert_array_equal(read.entry_time, frame["entry_time"].to_numpy().astype("datetime64[us]"))
-    np.testing.assert_array_equal(read.exit_time, frame["exit_time"].to_numpy().astype("datetime64[us]"))
-    np.testing.assert_array_equal(read.pnl, frame["pnl"])
-
-
 cells = st.one_of(
     st.none(),
     st.booleans(),
@@ -468,7 +278,11 @@ cells = st.one_of(
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
 )
+
+
 NAMES = "time value equity returns benchmark position cash entry_time side quantity exit_price pnl fees price"
+
+
 names = st.sampled_from(NAMES.split())
 
 
@@ -497,3 +311,11 @@ def test_whatever_is_in_the_cells_is_read_or_refused_in_words(
     assert (np.diff(read.times).astype(int) > 0).all()
     assert np.isfinite(read.values).all()
     assert (read.values[:-1] > 0).all()
+
+
+def test_a_curve_knows_whether_it_was_compounded_from_returns() -> None:
+    frame = pl.DataFrame(
+        {"time": ["2024-01-01", "2024-01-02", "2024-01-03"], "value": [1.0, 2.0, 3.0], "ret": [0.1, 0.2, 0.3]}
+    )
+    assert not build_curve(frame, ColumnChoice("time", value="value"), "t.csv").curve.from_returns
+    assert build_curve(frame, ColumnChoice("time", returns="ret"), "t.csv").curve.from_returns

@@ -116,7 +116,13 @@ def test_folders_of_models_are_left_out(tmp_path: Path) -> None:
 
 
 def test_two_folders_deep_and_no_deeper(tmp_path: Path) -> None:
-    assert paths(find(tmp_path, "a/b/equity.csv", "a/b/c/nav.csv").curves) == ["a/b/equity.csv"]
+    assert find(tmp_path, "a/b/c/nav.csv").curves == ()
+    assert paths(find(tmp_path, "a/b/nav.csv").curves) == ["a/b/nav.csv"]
+
+
+def test_our_own_path_comes_before_what_mlflow_lists(tmp_path: Path) -> None:
+    own, old = "backtest/portfolio_values.json", "backtest_old/portfolio_values.json"
+    assert paths(find(tmp_path, own, old, tag=logged(old)).curves) == [own, old]
 
 
 def test_a_crowded_root_does_not_hide_the_backtest(tmp_path: Path) -> None:

@@ -186,3 +186,13 @@ def test_a_hundred_overlapping_trades_are_one_stretch():
 @pytest.mark.parametrize("values", [[0.0], [100.0, -300.0]])
 def test_a_ruined_account_has_no_turnover(values):
     assert of(curve_of(values), trades_of((0, 1, 1, 1, 10, 11, 1.0)))["turnover"] is None
+
+
+def test_amounts_of_trades_say_nothing_about_a_curve_compounded_from_returns():
+    trades = trades_of((0, 5, 1, 100, 10, 11, 100), fees=[2])
+    money = curve_of([1.0, 1.1, 1.2])
+    returns = EquityCurve(money.times, money.values, from_returns=True)
+    assert of(money, trades)["turnover"] is not None
+    assert of(money, trades)["costs_of_capital"] == 2
+    found = of(returns, trades)
+    assert (found["turnover"], found["costs_of_capital"], found["costs"]) == (None, None, 2)

@@ -206,3 +206,23 @@ def test_a_large_backtest_takes_at_most_twice_the_time_of_pandas(
         f"{shape}: pandas {pandas:.2f} s, log_backtest_results and flush {ours:.2f} s, {ours / pandas:.2f} times"
     )
     assert ours <= 2 * pandas
+
+
+def test_columns_that_are_series_over_time_keep_their_values_and_times() -> None:
+    days = pd.date_range("2020-01-01", periods=3, name="Date")
+    value = pd.Series([1.0, 2.0, 3.0], index=days)
+    texts = ["2020-01-01T00:00:00", "2020-01-02T00:00:00", "2020-01-03T00:00:00"]
+    expected = {"time": texts, "value": [1.0, 2.0, 3.0]}
+    for data in (
+        {"time": days, "value": value},
+        {"time": days, "value": value.to_numpy()},
+        pd.DataFrame({"time": days, "value": value.to_numpy()}, index=days),
+    ):
+        found = table("portfolio_values", data)
+        assert dict(zip(found.columns, found.values, strict=True)) == expected
+    indexed = table("portfolio_values", {"value": value, "benchmark": value * 2})
+    assert dict(zip(indexed.columns, indexed.values, strict=True)) == {
+        "Date": texts,
+        "value": [1.0, 2.0, 3.0],
+        "benchmark": [2.0, 4.0, 6.0],
+    }
