@@ -36,7 +36,7 @@ def facts(named: NamedSheet, reading: BacktestReading) -> str:
 
 def draw(named: NamedSheet, reading: BacktestReading) -> None:
     """Draw both."""
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for title, value, formula in figures(named):
             st.metric(title, value, width="content", help=escape_markdown(formula))
     st.caption(escape_markdown(facts(named, reading)))
