@@ -11,7 +11,7 @@ import numpy as np
 
 from core import cli_output as output
 from core.backtests.catalogue import CATALOGUE, MeasureDefinition
-from core.backtests.reading import BacktestReading
+from core.backtests.logged.reading import BacktestReading
 from core.backtests.tear_sheet import TearSheet
 from core.backtests.types import Drawdown
 from core.runs.types import Run

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.engine import Engine
 
 from core.backtests.desk import BacktestDesk, LoggedRun
-from core.backtests.remembered import RememberedColumns
+from core.backtests.logged.remembered import RememberedColumns
 from core.database import open_database
 from core.errors import GreenroomError
 from core.runs.artifacts.locations import StorePlace

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import polars as pl
 import streamlit as st
 
-from core.backtests.columns import ColumnChoice
-from core.backtests.reading import BacktestReading
+from core.backtests.logged.columns import ColumnChoice
+from core.backtests.logged.reading import BacktestReading
 from core.backtests.significance.bootstrap import BootstrapIntervals, bootstrap_intervals
 from core.backtests.significance.superior import (
     SpaResult,

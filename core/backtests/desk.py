@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from core.backtests.columns import ColumnChoice
-from core.backtests.discovery import Artifacts
-from core.backtests.reading import BacktestReading, read_backtest
+from core.backtests.logged.columns import ColumnChoice
+from core.backtests.logged.discovery import Artifacts
+from core.backtests.logged.reading import BacktestReading, read_backtest
 from core.backtests.trials import SHARPE_METRICS, Trials, count_trials
 from core.backtests.types import Floats
 from core.errors import ArtifactError, GreenroomError
@@ -31,7 +31,7 @@ class LoggedRun:
 
 
 class ColumnMemory(Protocol):
-    """Where the choices of people are kept; see `core.backtests.remembered`."""
+    """Where the choices of people are kept; see `core.backtests.logged.remembered`."""
 
     def find(self, experiment_id: str, columns: Sequence[str]) -> ColumnChoice | None: ...
 

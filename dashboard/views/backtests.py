@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from core.backtests.reading import BacktestReading
+from core.backtests.logged.reading import BacktestReading
 from core.backtests.tear_sheet import TearSheetOptions, with_benchmark
 from core.backtests.types import EquityCurve
 from core.errors import GreenroomError

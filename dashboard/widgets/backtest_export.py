@@ -11,8 +11,8 @@ import streamlit as st
 
 from core.backtests.catalogue import CATALOGUE
 from core.backtests.drawdowns import underwater
+from core.backtests.logged.reading import BacktestReading
 from core.backtests.periods import monthly_returns
-from core.backtests.reading import BacktestReading
 from core.backtests.rolling import default_window, rolling_sharpe
 from core.backtests.tear_sheet import TearSheetOptions
 from core.runs.types import Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.backtests.catalogue import CATALOGUE
-from core.backtests.reading import BacktestReading
+from core.backtests.logged.reading import BacktestReading
 from dashboard.formats import count, escape_markdown, number
 from dashboard.widgets.backtest_curves import NamedSheet
 from dashboard.widgets.measure_table import written

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.backtests.columns import ColumnChoice, Recognition
-from core.backtests.reading import BacktestReading
+from core.backtests.logged.columns import ColumnChoice, Recognition
+from core.backtests.logged.reading import BacktestReading
 from core.errors import GreenroomError
 from core.runs.types import Run
 from dashboard import data

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.backtests.consistency import check_trades
-from core.backtests.trade_tables import no_trades
+from core.backtests.logged.trade_tables import no_trades
 from core.backtests.types import EquityCurve, Trades
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from core.backtests.columns import ColumnChoice
+from core.backtests.logged.columns import ColumnChoice
 from core.errors import NotFoundError
 from core.workspace import Workspace, open_workspace
 from tests import stores

@@ -6,10 +6,10 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from core.backtests.curves import build_curve
-from core.backtests.table_errors import TableError
-from core.backtests.times import times_of
-from tests.core.backtests.logged import PATH, TIMED, curve, note, times
+from core.backtests.logged.curves import build_curve
+from core.backtests.logged.table_errors import TableError
+from core.backtests.logged.times import times_of
+from tests.core.backtests.logged.logged import PATH, TIMED, curve, note, times
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.backtests.columns import ColumnChoice, TableKind, recognise
-from core.backtests.curves import build_curve
-from core.backtests.table_errors import TableError
-from core.backtests.tables import read_table
-from core.backtests.trade_tables import build_trades
-from tests.core.backtests.logged import PATH, TIMED, curve, days, note, times
+from core.backtests.logged.columns import ColumnChoice, TableKind, recognise
+from core.backtests.logged.curves import build_curve
+from core.backtests.logged.table_errors import TableError
+from core.backtests.logged.tables import read_table
+from core.backtests.logged.trade_tables import build_trades
+from tests.core.backtests.logged.logged import PATH, TIMED, curve, days, note, times
 
 
 def test_a_plain_table_is_taken_as_it_stands() -> None:

@@ -9,10 +9,10 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from core.backtests.table_errors import TableError
-from core.backtests.tables import read_table
-from core.backtests.trade_tables import TradesReading, build_trades
-from tests.core.backtests.logged import days, note, times
+from core.backtests.logged.table_errors import TableError
+from core.backtests.logged.tables import read_table
+from core.backtests.logged.trade_tables import TradesReading, build_trades
+from tests.core.backtests.logged.logged import days, note, times
 
 
 def trades(path: str = "backtest/trades.csv", /, **columns: Sequence[object]) -> TradesReading:

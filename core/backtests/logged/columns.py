@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from core.backtests.column_contents import (
+from core.backtests.logged.column_contents import (
     holds_returns,
     is_numeric,
     time_kind,
@@ -17,7 +17,7 @@ from core.backtests.column_contents import (
     value_names,
     without_copies,
 )
-from core.backtests.column_names import (
+from core.backtests.logged.column_names import (
     BENCHMARK,
     BENCHMARK_RETURNS,
     CASH,
@@ -28,8 +28,8 @@ from core.backtests.column_names import (
     matching,
     plain,
 )
-from core.backtests.table_errors import TableError
-from core.backtests.trade_columns import TradeColumns, find_trade_columns, is_fills
+from core.backtests.logged.table_errors import TableError
+from core.backtests.logged.trade_columns import TradeColumns, find_trade_columns, is_fills
 
 
 class TableKind(StrEnum):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from core.backtests.cells import SIDES, counted, numbers_of, words_as_numbers
-from core.backtests.columns import TableKind, recognise
-from core.backtests.table_errors import TableError
-from core.backtests.times import MICROSECONDS, times_of
-from core.backtests.trade_columns import TradeColumns
+from core.backtests.logged.cells import SIDES, counted, numbers_of, words_as_numbers
+from core.backtests.logged.columns import TableKind, recognise
+from core.backtests.logged.table_errors import TableError
+from core.backtests.logged.times import MICROSECONDS, times_of
+from core.backtests.logged.trade_columns import TradeColumns
 from core.backtests.types import Floats, Times, Trades
 
 _FLOAT = pl.Float64()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from core.backtests.cells import numbers_of, text_to_numbers
-from core.backtests.column_names import BENCHMARK_RETURNS, TIME, VALUE, WEAK_VALUE, matching, plain
-from core.backtests.table_errors import TableError
-from core.backtests.times import epoch_unit
+from core.backtests.logged.cells import numbers_of, text_to_numbers
+from core.backtests.logged.column_names import BENCHMARK_RETURNS, TIME, VALUE, WEAK_VALUE, matching, plain
+from core.backtests.logged.table_errors import TableError
+from core.backtests.logged.times import epoch_unit
 
 _DATE_TEXT = (
     r"^\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{8}\b"

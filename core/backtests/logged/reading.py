@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from core.backtests.columns import ColumnChoice, Recognition, TableKind, recognise
-from core.backtests.curves import build_curve
-from core.backtests.discovery import Artifacts, Found, TableFile, find_tables, names_curve
-from core.backtests.json_tables import parse_json, table_from_json
-from core.backtests.table_errors import EmptyTableError, NotATableError, TableError
-from core.backtests.tables import read_table
-from core.backtests.trade_tables import build_trades, no_trades
+from core.backtests.logged.columns import ColumnChoice, Recognition, TableKind, recognise
+from core.backtests.logged.curves import build_curve
+from core.backtests.logged.discovery import Artifacts, Found, TableFile, find_tables, names_curve
+from core.backtests.logged.json_tables import parse_json, table_from_json
+from core.backtests.logged.table_errors import EmptyTableError, NotATableError, TableError
+from core.backtests.logged.tables import read_table
+from core.backtests.logged.trade_tables import build_trades, no_trades
 from core.backtests.types import EquityCurve, Trades
 from core.errors import GreenroomError
 

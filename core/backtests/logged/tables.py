@@ -11,9 +11,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.backtests.cells import DECIMAL_COMMAS, text_to_numbers
-from core.backtests.json_tables import INDEX, parse_json, table_from_json, unique_names
-from core.backtests.table_errors import (
+from core.backtests.logged.cells import DECIMAL_COMMAS, text_to_numbers
+from core.backtests.logged.json_tables import INDEX, parse_json, table_from_json, unique_names
+from core.backtests.logged.table_errors import (
     EmptyTableError,
     NotATableError,
     TableError,

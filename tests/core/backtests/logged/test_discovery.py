@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.backtests.discovery import MAX_FOLDERS, Artifacts, Found, find_tables
+from core.backtests.logged.discovery import MAX_FOLDERS, Artifacts, Found, find_tables
 from core.errors import ArtifactError
 from core.runs.artifacts.access import RunArtifacts
 from core.runs.artifacts.locations import ArtifactLocation

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from core.backtests.columns import ColumnChoice
+from core.backtests.logged.columns import ColumnChoice
 from core.database import table_choices
 from core.errors import GreenroomError
 

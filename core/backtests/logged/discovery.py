@@ -10,8 +10,8 @@ from typing import Protocol
 
 import orjson
 
-from core.backtests.column_names import is_trade_name, name_words
-from core.backtests.tables import SUFFIXES
+from core.backtests.logged.column_names import is_trade_name, name_words
+from core.backtests.logged.tables import SUFFIXES
 from core.errors import GreenroomError, NotFoundError
 
 MAX_DEPTH = 2

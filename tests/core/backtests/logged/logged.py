@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from core.backtests.columns import ColumnChoice, recognise
-from core.backtests.curves import CurveReading, build_curve
-from core.backtests.trade_tables import TradesReading
+from core.backtests.logged.columns import ColumnChoice, recognise
+from core.backtests.logged.curves import CurveReading, build_curve
+from core.backtests.logged.trade_tables import TradesReading
 
 PATH = "backtest/portfolio_values.csv"
 TIMED = ColumnChoice("time", "value")

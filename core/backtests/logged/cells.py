@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from core.backtests.table_errors import TableError
+from core.backtests.logged.table_errors import TableError
 
 NO_VALUE = ("", "nan", "na", "n/a", "#n/a", "nat", "none", "null", "-", "--")
 DECIMAL_COMMAS = "with decimal commas"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from core.backtests.cells import POSITIONS, counted, numbers_of, words_as_numbers
-from core.backtests.columns import ColumnChoice
-from core.backtests.table_errors import TableError
-from core.backtests.times import times_of
+from core.backtests.logged.cells import POSITIONS, counted, numbers_of, words_as_numbers
+from core.backtests.logged.columns import ColumnChoice
+from core.backtests.logged.table_errors import TableError
+from core.backtests.logged.times import times_of
 from core.backtests.types import EquityCurve
 
 _DAY = 86_400_000_000

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from core.backtests.columns import ColumnChoice, TableKind
 from core.backtests.consistency import check_trades
-from core.backtests.reading import BacktestReading, read_backtest
+from core.backtests.logged.columns import ColumnChoice, TableKind
+from core.backtests.logged.reading import BacktestReading, read_backtest
 from core.errors import ArtifactError, NotFoundError
 from core.runs.artifacts.access import RunArtifacts, open_run_artifacts
 from core.runs.artifacts.locations import ArtifactLocation, StorePlace
