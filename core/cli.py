@@ -378,15 +378,11 @@ def backtest(
     reading = workspace.backtests.read(run.run_id, table)
     if reading.curve is None:
         raise BadInputError(" ".join(reading.problems))
-    options = TearSheetOptions(
-        np.datetime64(start, "us") if start else None,
+    if end is not None and end.time() == time.min:
         # A day given without a time belongs to the period whole.
-        np.datetime64(end + timedelta(seconds=86_399) if end.time() == time.min else end, "us")
-        if end
-        else None,
-        periods_per_year,
-        risk_free,
-    )
+        end += timedelta(seconds=86_399)
+    first, last = (None if one is None else np.datetime64(one, "us") for one in (start, end))
+    options = TearSheetOptions(first, last, periods_per_year, risk_free)
     cli_backtest.show(run, reading, tear_sheet(reading.curve, reading.trades, options), as_json)
 
 
