@@ -95,6 +95,12 @@ def store(tmp_path: Path) -> Store:
 
     for seed in (1, 2, 3):
         run(f"good {seed}", good(seed), {"rule": "ma", "seed": str(seed)})
+
+    def twice(run_id: str) -> None:
+        client.log_table(run_id, portfolio(11), "backtest/portfolio_values.json")
+        client.log_table(run_id, portfolio(12), "validation/portfolio_values.json")
+
+    run("two tables", twice)
     run("off by 5000", good(4, lost=5_000 / 3))
     two = portfolio(5).rename(columns={"value": "equity"}).assign(balance=values(6))
     run("two values", table(two.drop(columns=["benchmark", "position"]), "equity.json"))
@@ -127,8 +133,8 @@ def test_without_a_run_the_page_says_how_to_log_one(open_app: OpenApp, store: St
     assert "log_backtest_results" in texts(at)
     offered = [one.split(" · ")[0] for one in at.multiselect(key="backtests").options]
     # Those that logged a backtest, then those with another table, then the rest: CSV files carry no tag.
-    assert set(offered[:4]) == {"good 1", "good 2", "good 3", "off by 5000"}
-    assert offered[4] == "two values"
+    assert set(offered[:5]) == {"good 1", "good 2", "good 3", "off by 5000", "two tables"}
+    assert offered[5] == "two values"
     assert len(offered) == len(store.ids)
 
 
@@ -212,6 +218,17 @@ def test_two_candidates_are_asked_about_once_and_the_answer_is_remembered(
     # A new session, a new process: the answer is in the database.
     again = page(open_app, store, "two values")
     assert {one.label: one.value for one in again.metric}["Total return"] == expected
+
+
+def test_another_table_of_the_run_can_be_chosen(open_app: OpenApp, store: Store) -> None:
+    at = page(open_app, store, "two tables")
+    first, second = values(11), values(12)
+    assert {one.label: one.value for one in at.metric}["Total return"] == percent(first[-1] / first[0] - 1)
+    box = next(one for one in at.selectbox if one.label == "Table")
+    assert box.options == ["backtest/portfolio_values.json", "validation/portfolio_values.json"]
+    box.set_value("validation/portfolio_values.json").run()
+    assert not at.exception
+    assert {one.label: one.value for one in at.metric}["Total return"] == percent(second[-1] / second[0] - 1)
 
 
 def test_json_that_was_cut_off_says_so_and_the_other_runs_are_drawn(open_app: OpenApp, store: Store) -> None:
