@@ -296,3 +296,34 @@ def test_trading_runs_that_logged_no_curve_say_so_and_show_what_they_have(
     assert "val_sharpe_ppo" in {one.label.replace("\\", "") for one in at.metric}
     assert "total" in texts(at)
     assert len(at.get("page_link")) == 1
+
+
+EDGES = {
+    "one point": [100.0],
+    "two points": [100.0, 90.0],
+    "flat": [100.0] * 30,
+    "ruined": [100.0, 50.0, 0.0, 0.0],
+}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_curves_at_the_edge_draw_in_every_section(open_app: OpenApp, tmp_path: Path, section: str) -> None:
+    uri = stores.new_sqlite(tmp_path)
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("edges", artifact_location=str(tmp_path / "artifacts"))
+    ids = []
+    for name, curve in EDGES.items():
+        ids.append(client.create_run(experiment, run_name=name).info.run_id)
+        days = pd.bdate_range("2020-01-01", periods=len(curve)).strftime("%Y-%m-%d")
+        table = pd.DataFrame({"date": days, "value": curve, "benchmark": curve[::-1]})
+        client.log_text(ids[-1], table.to_csv(index=False), "backtest/portfolio_values.csv")
+    at = open_app(uri, "backtests", runs=ids[0], section=section)
+    for run_id in ids:
+        at.query_params["runs"] = run_id
+        at.run()
+        assert not at.exception, at.exception[0].value
+        assert not at.error, at.error[0].value
+        assert charts(at) >= 2
+    at.query_params["runs"] = ",".join(ids)
+    at.run()
+    assert not at.exception, at.exception[0].value
