@@ -1,4 +1,4 @@
-"""A demo workspace: real scikit-learn runs in three MLflow experiments, ready in seconds."""
+"""A demo workspace: scikit-learn runs and backtests of trading rules in five MLflow experiments, ready in seconds."""
 
 from core.demo.build import DemoReport, build_demo
 
