@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Dashboard, OpenPage, settle
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def _total_return(page: Page) -> str:
@@ -38,8 +38,8 @@ def test_dragging_over_the_curve_picks_a_period_that_the_address_keeps(
     elsewhere = open_page(page.url.removeprefix(dashboard.url))
     assert _total_return(elsewhere) == part
     page.get_by_role("button", name="Whole period").click()
+    page.wait_for_url(lambda url: "from=" not in url)
     settle(page)
-    assert "from=" not in page.url
     assert _total_return(page) == whole
 
 

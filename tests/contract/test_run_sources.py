@@ -26,7 +26,6 @@ from core.runs.types import SyncProgress
 from tests import plain, stores
 
 # Servers start once: these tests share a worker.
-pytestmark = pytest.mark.xdist_group("servers")
 
 WAYS = [
     "sql-sqlite",

@@ -21,8 +21,6 @@ from core.settings import Settings
 from core.workspace import Workspace
 from tests import plain, stores
 
-pytestmark = pytest.mark.xdist_group("servers")
-
 
 def look_at_everything(uri: str, home: Path) -> dict[str, plain.Plain]:
     """Do all that pages and commands do without being asked to write; return what was seen."""

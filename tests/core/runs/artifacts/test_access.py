@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 import botocore.exceptions
+import mlflow
 import pytest
 import requests
 from hypothesis import given
@@ -528,6 +529,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         running.shutdown()
         thread.join()
         running.server_close()
+        # The server has set the tracking URI of this process, which tests that come later would ask.
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
 
 
 def test_a_real_server_lists_the_same_through_mlflow_and_greenroom(

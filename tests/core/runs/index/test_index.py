@@ -231,7 +231,6 @@ def test_an_edit_of_an_old_run_is_found_within_ten_minutes_by_the_rolling_reread
 
 
 @pytest.mark.postgres
-@pytest.mark.xdist_group("servers")
 def test_an_edit_of_an_old_run_on_postgres_is_found_within_ten_minutes(
     new_postgres: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
