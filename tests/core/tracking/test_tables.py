@@ -1,10 +1,9 @@
-"""Tables of backtests, in every shape that people hold them, and how fast they are written."""
+"""Tables of backtests, in every shape that people hold them."""
 
 from __future__ import annotations
 
 import json
 import math
-import time
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -142,70 +141,6 @@ def test_a_backtest_is_read_back_with_plain_mlflow(store: str) -> None:
     assert full["metrics"] == {"sharpe": 1.5, "label": "x", "bad%": 2, "nan": None, "flag": True}
     assert full["trades"][1] == {"entry_time": "2024-03-31T00:00:00", "pnl": -2.0, "side": "short"}
     assert full["monthly"] == [0.1] and full["config"] == {"costs": {"bps": 2}}
-
-
-def big_backtest() -> dict[str, object]:
-    number = 100_000
-    random = np.random.default_rng(0)
-    times = pd.date_range("2010-01-01", periods=number, freq="h")
-    values = 10_000 * np.exp(np.cumsum(random.normal(0, 1e-3, number)))
-    curve = pd.DataFrame(
-        {
-            "time": times,
-            "value": values,
-            "benchmark": values * 0.9,
-            "position": random.integers(-1, 2, number),
-        }
-    )
-    entries = random.integers(0, number - 50, 2000)
-    trades = pd.DataFrame(
-        {
-            "entry_time": times[entries],
-            "exit_time": times[entries + 40],
-            "side": "long",
-            "pnl": random.normal(0, 10, 2000),
-        }
-    )
-    return {"trades": trades, "portfolio_values": curve, "metrics": {"sharpe": 1.0}}
-
-
-@pytest.mark.parametrize("shape", ["frames", "dicts"])
-def test_a_large_backtest_takes_at_most_twice_the_time_of_pandas(
-    store: str, tmp_path: Path, shape: str
-) -> None:
-    results = big_backtest()
-    trades, curve = results["trades"], results["portfolio_values"]
-    assert isinstance(trades, pd.DataFrame) and isinstance(curve, pd.DataFrame)
-    given = results
-    if shape == "dicts":
-        given = {**results, "trades": trades.to_dict("records"), "portfolio_values": curve.to_dict("records")}
-
-    def pandas_writes() -> float:
-        began = time.perf_counter()
-        trades.to_json(tmp_path / "t.json", orient="split", index=False, date_format="iso")
-        curve.to_json(tmp_path / "p.json", orient="split", index=False, date_format="iso")
-        with (tmp_path / "r.json").open("w") as file:
-            full = {
-                **results,
-                "trades": trades.to_dict("records"),
-                "portfolio_values": curve.to_dict("records"),
-            }
-            json.dump(full, file, default=str)
-        return time.perf_counter() - began
-
-    def we_write() -> float:
-        began = time.perf_counter()
-        logger.log_backtest_results(given)
-        assert logger.flush()
-        return time.perf_counter() - began
-
-    logger = MLflowLogger("fast", store)
-    with logger.start_run():
-        pandas, ours = pandas_writes(), min(we_write() for _ in range(2))
-    print(
-        f"{shape}: pandas {pandas:.2f} s, log_backtest_results and flush {ours:.2f} s, {ours / pandas:.2f} times"
-    )
-    assert ours <= 2 * pandas
 
 
 def test_columns_that_are_series_over_time_keep_their_values_and_times() -> None:
