@@ -40,6 +40,7 @@ MAX_RUNS: Final = 200
 
 BOOKKEEPING_TAGS: Final = frozenset(
     {
+        "greenroom.outbox",
         "mlflow.artifactLocation",
         "mlflow.log-model.history",
         "mlflow.loggedArtifacts",
@@ -49,7 +50,7 @@ BOOKKEEPING_TAGS: Final = frozenset(
         "mlflow.runName",
     }
 )
-"""Tags that MLflow writes for itself and that differ between any two runs.
+"""Tags that MLflow and `core.tracking` write for themselves and that differ between any two runs.
 
 They have their own group, so that "only what differs" shows what a person did differently. The other mlflow.*
 tags stay among the tags: user, source, commit, note and entry point tell where a run comes from.

@@ -6,6 +6,7 @@ import pytest
 from core.errors import BadInputError
 from core.runs.comparison.compare import Comparison, MetricRow, ValueRow, compare
 from core.runs.types import DatasetInput, Run
+from core.tracking.creation import OUTBOX_TAG
 
 NAN, INF = math.nan, math.inf
 
@@ -167,15 +168,22 @@ def test_a_metric_logged_as_nan_stays_nan_and_a_missing_one_none():
 def test_tags_of_a_person_and_of_mlflow_are_kept_apart():
     comparison = compare(
         [
-            a_run("a", tags={"mlflow.runName": "a", "mlflow.user": "ana", "quality": "good"}),
-            a_run("b", tags={"mlflow.runName": "b", "mlflow.user": "luis", "quality": "good"}),
+            a_run(
+                "a", tags={"mlflow.runName": "a", "mlflow.user": "ana", "quality": "good", OUTBOX_TAG: "1"}
+            ),
+            a_run(
+                "b", tags={"mlflow.runName": "b", "mlflow.user": "luis", "quality": "good", OUTBOX_TAG: "2"}
+            ),
         ]
     )
     assert comparison.tags == (
         ValueRow("mlflow.user", ("ana", "luis"), differs=True),
         ValueRow("quality", ("good", "good"), differs=False),
     )
-    assert comparison.bookkeeping == (ValueRow("mlflow.runName", ("a", "b"), differs=True),)
+    assert comparison.bookkeeping == (
+        ValueRow(OUTBOX_TAG, ("1", "2"), differs=True),
+        ValueRow("mlflow.runName", ("a", "b"), differs=True),
+    )
 
 
 def test_datasets_are_compared_by_name_and_context():
