@@ -101,7 +101,7 @@ def p_values(count: int, better: float) -> np.ndarray:
 
 
 def test_runs_without_skill_are_rarely_called_better() -> None:
-    """Size: 5 % of samples, with room for 200 of them and the small-sample excess of Hansen's Table 1."""
+    """Size: 5 % of samples, with room for chance in 200 of them and for what small samples add."""
     rejected = (p_values(200, 0.0) < 0.05).mean()
     assert 0.01 <= rejected <= 0.11
 
