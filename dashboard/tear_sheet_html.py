@@ -12,6 +12,7 @@ from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from core.backtests.types import Floats
+from dashboard.charts.period_returns import MONTHS
 
 # The file may show what it holds and fetch nothing; images are for Plotly's own "download as PNG".
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -120,8 +121,7 @@ def _table(table: HtmlTable) -> str:
 def _months(years: Sequence[int], matrix: Floats) -> str:
     if not len(years):
         return ""
-    names = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-    head = "".join(f"<th>{name}</th>" for name in ("Year", *names, "Total"))
+    head = "".join(f"<th>{name}</th>" for name in ("Year", *MONTHS, "Total"))
     largest = max((abs(float(value)) for value in matrix.flat if not isnan(value)), default=0.0) or 1.0
     rows = []
     for year, row in zip(years, matrix, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.backtests.periods import typical_step
 from core.backtests.types import EquityCurve, Trades
 
 TOLERANCE = 0.001  # of the starting capital
@@ -54,8 +55,8 @@ def _money(curve: EquityCurve, trades: Trades) -> tuple[str, ...]:
 
 
 def _times(curve: EquityCurve, trades: Trades) -> tuple[str, ...]:
-    steps = np.diff(curve.times)
-    slack = np.quantile(steps, 0.5, method="lower") if len(steps) else _MIDNIGHT
+    step = typical_step(curve.times)
+    slack = _MIDNIGHT if step is None else step
     if (curve.times == curve.times.astype("datetime64[D]")).all():
         slack = max(slack, _DAY)
     first, last = curve.times[0] - slack, curve.times[-1] + slack

@@ -15,14 +15,14 @@ _DATES = frozenset({"Y", "M", "W", "D"})
 
 
 def typical_step(times: Times) -> np.timedelta64 | None:
-    """Median time between two points; None for fewer than two.
+    """Median time between two points, of two middle ones the shorter; None for fewer than two.
 
     Parameters
     ----------
     times : datetime64 array, shape (n + 1,)
         Strictly rising.
     """
-    return np.median(np.diff(times)) if len(times) > 1 else None
+    return np.quantile(np.diff(times), 0.5, method="lower") if len(times) > 1 else None
 
 
 def monthly_returns(curve: EquityCurve) -> tuple[Years, Floats]:

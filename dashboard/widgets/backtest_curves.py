@@ -42,6 +42,10 @@ class NamedSheet:
         """Return values at the curve's times as a line in the run's looks."""
         return TimeLine(self.label, self.style.colour, self.sheet.curve.times, values, self.style.dash)
 
+    def line_of_returns(self, values: Floats) -> TimeLine:
+        """Return a value for each return as a line: the starting point has none."""
+        return self.line(np.concatenate([[np.nan], values]))
+
 
 def draw(
     lines: Sequence[TimeLine],

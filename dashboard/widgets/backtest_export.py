@@ -24,7 +24,7 @@ from dashboard.formats import percent, short_id
 from dashboard.tear_sheet_html import HtmlTable, HtmlTearSheet, tear_sheet_html
 from dashboard.widgets import backtest_headline
 from dashboard.widgets.backtest_curves import NamedSheet, benchmark_line
-from dashboard.widgets.measure_table import written
+from dashboard.widgets.measure_table import between, known_intervals, written
 
 
 def draw(run: Run, reading: BacktestReading, named: NamedSheet, options: TearSheetOptions) -> None:
@@ -85,7 +85,7 @@ def html(run: Run, reading: BacktestReading, named: NamedSheet, options: TearShe
     window = min(default_window(year), len(curve) - 1)
     if window > 1:
         rolling = rolling_sharpe(curve.returns, window, year.periods_per_year, risk_free=options.risk_free)
-        line = named.line(np.concatenate([[np.nan], rolling]))
+        line = named.line_of_returns(rolling)
         figures.append(rolling_figure([line], "Sharpe ratio", f"{window:,} periods", reference=0.0))
     years, months = monthly_returns(curve)
     rate = f"Risk-free rate {percent(options.risk_free)} a year."
@@ -108,16 +108,12 @@ def html(run: Run, reading: BacktestReading, named: NamedSheet, options: TearShe
 def _tables(named: NamedSheet, options: TearSheetOptions) -> list[HtmlTable]:
     sheet = named.sheet
     found = data.intervals(sheet, named.identity, options)
-    ranges = {one.measure: one for one in found.intervals if np.isfinite([one.low, one.high]).all()}
-    rows = []
-    for each in CATALOGUE:
-        value = getattr(sheet.measures, each.key)
-        if value is not None:
-            interval = ranges.get(each.key)
-            low_to_high = (
-                "" if interval is None else f"{written(each, interval.low)} to {written(each, interval.high)}"
-            )
-            rows.append((each.title, written(each, value), low_to_high, each.formula))
+    known = known_intervals(found)
+    rows = [
+        (each.title, written(each, value), between(each, known), each.formula)
+        for each in CATALOGUE
+        if (value := getattr(sheet.measures, each.key)) is not None
+    ]
     interval_title = f"{found.confidence:.0%} interval"
     falls = [
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.backtests.catalogue import CATALOGUE
+from core.backtests.catalogue import BY_KEY
 from core.backtests.logged.reading import BacktestReading
 from dashboard.formats import count, escape_markdown, number
 from dashboard.widgets.backtest_curves import NamedSheet
@@ -15,12 +15,11 @@ HEADLINE = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown", "cal
 
 def figures(named: NamedSheet) -> list[tuple[str, str, str]]:
     """Return title, value and definition of the headline measures that are defined."""
-    known = {one.key: one for one in CATALOGUE}
     found = []
     for key in HEADLINE:
         value = getattr(named.sheet.measures, key)
         if value is not None:
-            found.append((known[key].title, written(known[key], value), known[key].formula))
+            found.append((BY_KEY[key].title, written(BY_KEY[key], value), BY_KEY[key].formula))
     return found
 
 

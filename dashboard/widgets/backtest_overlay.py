@@ -108,7 +108,7 @@ def _rolling(sheets: Sequence[NamedSheet], runs: Sequence[Run], options: TearShe
     for one in sheets:
         curve, year = one.sheet.curve, one.sheet.annualisation.periods_per_year
         values = rolling_sharpe(curve.returns, window, year, risk_free=options.risk_free)
-        lines.append(one.line(np.concatenate([[np.nan], values])))
+        lines.append(one.line_of_returns(values))
     figure = rolling_figure(lines, "Sharpe ratio", f"{window:,} periods", reference=0.0)
     st.plotly_chart(figure, key="rolling_sharpe", alt="Rolling Sharpe ratio")
     with st.expander("Data"):

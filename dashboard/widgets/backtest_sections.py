@@ -16,7 +16,7 @@ from core.backtests.significance.sharpe_assessment import assess_sharpe
 from core.backtests.tear_sheet import TearSheet, TearSheetOptions
 from core.backtests.types import EquityCurve, Floats, Times
 from dashboard import data
-from dashboard.charts.period_returns import monthly_heatmap, yearly_bars
+from dashboard.charts.period_returns import MONTHS, monthly_heatmap, yearly_bars
 from dashboard.charts.return_distribution import ReturnSample, return_distribution
 from dashboard.charts.rolling import rolling_figure
 from dashboard.formats import MISSING, count, escape_markdown, number, percent
@@ -51,12 +51,8 @@ def benchmark_measures(sheet: TearSheet, options: TearSheetOptions) -> Measures 
 
 def _measures(named: NamedSheet, options: TearSheetOptions) -> None:
     found = data.intervals(named.sheet, named.identity, options)
-    ranges = {
-        one.measure: (one.low, one.high) for one in found.intervals if np.isfinite([one.low, one.high]).all()
-    }
-    measure_table.one(
-        named.sheet.measures, benchmark_measures(named.sheet, options), ranges, found.confidence
-    )
+    known = measure_table.known_intervals(found)
+    measure_table.one(named.sheet.measures, benchmark_measures(named.sheet, options), known, found.confidence)
     if found.reason:
         st.caption(f"No intervals: {found.reason}")
     else:
@@ -93,11 +89,10 @@ def _returns(named: NamedSheet, options: TearSheetOptions) -> None:
             key="distribution",
         )
     with st.expander("Data"):
-        names = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
         frame = pl.DataFrame(
             {
                 "Year": [str(year) for year in years],
-                **{name: [_share(value) for value in months[:, at]] for at, name in enumerate(names)},
+                **{name: [_share(value) for value in months[:, at]] for at, name in enumerate(MONTHS)},
                 "Total": [_share(value) for value in yearly],
                 **({} if benchmark is None else {"Benchmark": [_share(value) for value in benchmark]}),
             }
@@ -127,10 +122,11 @@ def _rolling(named: NamedSheet, options: TearSheetOptions) -> None:
     sharpe = rolling_sharpe(curve.returns, window, year.periods_per_year, risk_free=rate)
     volatility = rolling_volatility(curve.returns, window, year.periods_per_year)
     st.plotly_chart(
-        rolling_figure([named.line(_led(sharpe))], "Sharpe ratio", words, reference=0.0), key="rolling_sharpe"
+        rolling_figure([named.line_of_returns(sharpe)], "Sharpe ratio", words, reference=0.0),
+        key="rolling_sharpe",
     )
     st.plotly_chart(
-        rolling_figure([named.line(_led(volatility))], "volatility, a year", words, unit="percent"),
+        rolling_figure([named.line_of_returns(volatility)], "volatility, a year", words, unit="percent"),
         key="rolling_volatility",
     )
     columns = {"Sharpe ratio": sharpe, "Volatility": volatility}
@@ -139,15 +135,10 @@ def _rolling(named: NamedSheet, options: TearSheetOptions) -> None:
         beta = rolling_beta(curve.returns, benchmark, window)
         columns["Beta"] = beta
         st.plotly_chart(
-            rolling_figure([named.line(_led(beta))], "beta to the benchmark", words, reference=1.0),
+            rolling_figure([named.line_of_returns(beta)], "beta to the benchmark", words, reference=1.0),
             key="rolling_beta",
         )
     _series(curve.times[1:], columns, "rolling")
-
-
-def _led(values: Floats) -> Floats:
-    """Put the missing value of the starting point before a value for each return."""
-    return np.concatenate([[np.nan], values])
 
 
 def _series(times: Times, columns: dict[str, Floats], key: str) -> None:

@@ -11,10 +11,18 @@ import streamlit as st
 
 from core.backtests.catalogue import CATALOGUE, MeasureDefinition
 from core.backtests.measures import Measures
+from core.backtests.significance.bootstrap import BootstrapIntervals
 from dashboard.formats import MISSING, number, percent
 from dashboard.widgets import tables
 
 Interval = tuple[float, float]
+
+
+def known_intervals(found: BootstrapIntervals) -> dict[str, Interval]:
+    """Return the intervals that are defined, by measure."""
+    return {
+        one.measure: (one.low, one.high) for one in found.intervals if np.isfinite([one.low, one.high]).all()
+    }
 
 
 def written(definition: MeasureDefinition, value: Any) -> str:
@@ -44,7 +52,7 @@ def one(
         "Value": [written(each, getattr(measures, each.key)) for each in rows],
     }
     if intervals:
-        columns[f"{confidence:.0%} interval"] = [_interval(each, intervals) for each in rows]
+        columns[f"{confidence:.0%} interval"] = [between(each, intervals) for each in rows]
     if benchmark is not None:
         columns["Benchmark"] = [written(each, getattr(benchmark, each.key)) for each in rows]
     columns["What it is"] = [each.formula for each in rows]
@@ -86,7 +94,8 @@ def several(titles: Sequence[str], measures: Sequence[Measures]) -> None:
     st.caption("★ best · ↑ higher is better · ↓ lower is better")
 
 
-def _interval(definition: MeasureDefinition, intervals: Mapping[str, Interval]) -> str:
+def between(definition: MeasureDefinition, intervals: Mapping[str, Interval]) -> str:
+    """Write the interval of a measure in its unit; empty where there is none."""
     found = intervals.get(definition.key)
     if found is None:
         return ""

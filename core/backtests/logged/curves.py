@@ -11,6 +11,7 @@ from core.backtests.logged.cells import POSITIONS, counted, numbers_of, words_as
 from core.backtests.logged.columns import ColumnChoice
 from core.backtests.logged.table_errors import TableError
 from core.backtests.logged.times import times_of
+from core.backtests.periods import typical_step
 from core.backtests.types import EquityCurve
 
 _DAY = 86_400_000_000
@@ -143,8 +144,8 @@ def _with_start(rows: pl.DataFrame, notes: list[str]) -> tuple[pl.DataFrame, boo
     nothing = pl.lit(0.0).alias("amount")
     if first:
         return pl.concat([rows[first - 1 : first].with_columns(nothing), rows[first:]]), True
-    steps = np.diff(rows["time"].to_numpy()).astype(np.int64)
-    step = int(np.quantile(steps, 0.5, method="lower")) if len(steps) else _DAY
+    typical = typical_step(rows["time"].to_numpy())
+    step = _DAY if typical is None else int(typical.astype(np.int64))
     notes.append(
         f"The table holds returns: the curve starts at 1, one typical step ({_span(step)}) before the first row."
     )
