@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -378,10 +378,11 @@ def backtest(
     reading = workspace.backtests.read(run.run_id, table)
     if reading.curve is None:
         raise BadInputError(" ".join(reading.problems))
-    if end is not None and end.time() == time.min:
-        # A day given without a time belongs to the period whole.
-        end += timedelta(seconds=86_399)
-    first, last = (None if one is None else np.datetime64(one, "us") for one in (start, end))
+    # A day given without a time belongs to the period whole.
+    first, last = (
+        None if one is None else np.datetime64(one, "D" if one.time() == time.min else "us")
+        for one in (start, end)
+    )
     options = TearSheetOptions(first, last, periods_per_year, risk_free)
     cli_backtest.show(run, reading, tear_sheet(reading.curve, reading.trades, options), as_json)
 

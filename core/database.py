@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -9,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from filelock import FileLock
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from core.errors import GreenroomError
 from core.redaction import redact
@@ -81,6 +83,43 @@ def open_database(uri: str | None, home: Path) -> Engine:
             "Check GREENROOM_DATABASE_URI, or that the folder can be written to."
         ) from error
     return engine
+
+
+@contextmanager
+def transaction(engine: Engine, otherwise: str) -> Iterator[Connection]:
+    """Open a transaction.
+
+    Parameters
+    ----------
+    otherwise : str
+        What cannot be done where the database does not answer, for the sentence that says so.
+
+    Raises
+    ------
+    GreenroomError
+        If the database does not answer.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except sa.exc.SQLAlchemyError as error:
+        raise GreenroomError(
+            f"Greenroom's database does not answer, so {otherwise}. `greenroom doctor` says more."
+        ) from error
+
+
+def put(
+    connection: Connection, table: sa.Table, identity: Mapping[str, object], values: Mapping[str, object]
+) -> None:
+    """Write a row, over the one of the same identity."""
+    hit = connection.execute(sa.update(table).where(row_of(table, identity)).values(**values))
+    if not hit.rowcount:
+        connection.execute(sa.insert(table).values(**identity, **values))
+
+
+def row_of(table: sa.Table, identity: Mapping[str, object]) -> sa.ColumnElement[bool]:
+    """Return the condition for rows that have these values."""
+    return sa.and_(*(table.c[name] == value for name, value in identity.items()))
 
 
 def _careful_sqlite(connection: object, _record: object) -> None:

@@ -98,7 +98,7 @@ def window(
     BadInputError
         Where fewer than two points are left.
     """
-    low, high = _bounds(start, end)
+    low, high = bounds(start, end)
     first = 0 if low is None else int(np.searchsorted(curve.times, low, side="left"))
     last = len(curve) if high is None else int(np.searchsorted(curve.times, high, side="right"))
     if last - first < 2:
@@ -123,7 +123,7 @@ def window_trades(
     start, end : datetime64, optional
         As in `window`. With a bound, trades without an entry time are left out.
     """
-    low, high = _bounds(start, end)
+    low, high = bounds(start, end)
     keep = np.ones(len(trades), dtype=bool)
     if low is not None:
         keep &= trades.entry_time >= low
@@ -160,10 +160,10 @@ def _years(since_1970: Years) -> tuple[Years, Years]:
     return np.arange(since_1970[0], since_1970[-1] + 1) + 1970, since_1970 - since_1970[0]
 
 
-def _bounds(
+def bounds(
     start: np.datetime64 | None, end: np.datetime64 | None
 ) -> tuple[np.datetime64 | None, np.datetime64 | None]:
-    """First and last microsecond of a window."""
+    """First and last microsecond of a window; a date without a time of day means all of it, as in `window`."""
     low = None if start is None or np.isnat(start) else start.astype("datetime64[us]")
     if end is None or np.isnat(end):
         return low, None

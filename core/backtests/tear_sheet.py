@@ -20,8 +20,8 @@ class TearSheetOptions:
 
     Attributes
     ----------
-    start, end : datetime64[us], optional
-        First and last time that counts; both included.
+    start, end : datetime64, optional
+        First and last time that counts; both included. A date without a time of day means all of it.
     periods_per_year : float, optional
         Instead of what the time stamps say.
     risk_free : float

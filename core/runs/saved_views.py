@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -12,8 +12,8 @@ from typing import TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from core.database import saved_views
-from core.errors import BadInputError, GreenroomError, NotFoundError
+from core.database import put, row_of, saved_views, transaction
+from core.errors import BadInputError, NotFoundError
 
 Choices: TypeAlias = Mapping[str, str | int | float | bool | list[str] | None]
 
@@ -36,23 +36,16 @@ class SavedViews:
         self._store_key = store_key
         self._page = page
 
-    def _mine(self) -> sa.ColumnElement[bool]:
-        return (saved_views.c.store_key == self._store_key) & (saved_views.c.page == self._page)
+    @property
+    def _mine(self) -> dict[str, object]:
+        return {"store_key": self._store_key, "page": self._page}
 
-    @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except sa.exc.SQLAlchemyError as error:
-            raise GreenroomError(
-                "Greenroom's database does not answer, so views can be neither read nor saved. "
-                "`greenroom doctor` says more."
-            ) from error
+    def _connection(self) -> AbstractContextManager[Connection]:
+        return transaction(self._engine, "views can be neither read nor saved")
 
     def all(self) -> tuple[SavedView, ...]:
         """Return all views, by name."""
-        query = sa.select(saved_views).where(self._mine()).order_by(saved_views.c.name)
+        query = sa.select(saved_views).where(row_of(saved_views, self._mine)).order_by(saved_views.c.name)
         with self._connection() as connection:
             rows = connection.execute(query).all()
         return tuple(
@@ -77,18 +70,14 @@ class SavedViews:
             "saved_at": view.saved_at,
         }
         with self._connection() as connection:
-            hit = connection.execute(
-                sa.update(saved_views).where(self._mine(), saved_views.c.name == name).values(**values)
-            )
-            if not hit.rowcount:
-                identity = {"store_key": self._store_key, "page": self._page, "name": name}
-                connection.execute(sa.insert(saved_views).values(**identity, **values))
+            put(connection, saved_views, {**self._mine, "name": name}, values)
         return view
 
     def delete(self, name: str) -> None:
         """Delete a view; `NotFoundError` if there is none of that name."""
         with self._connection() as connection:
-            hit = connection.execute(sa.delete(saved_views).where(self._mine(), saved_views.c.name == name))
+            mine = row_of(saved_views, {**self._mine, "name": name})
+            hit = connection.execute(sa.delete(saved_views).where(mine))
         if not hit.rowcount:
             raise NotFoundError(f"There is no saved view '{name}'. Somebody may have deleted it.")
 

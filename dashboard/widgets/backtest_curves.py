@@ -151,4 +151,5 @@ def _pick(key: str) -> None:
     """Keep the dragged period, unless the box was only taken away."""
     picked = picked_period(st.session_state[key]["selection"])
     if picked is not None:
-        backtest_options.set_period(*picked)
+        start, end = (edge.astype("datetime64[s]") for edge in picked)
+        backtest_options.set_period(start, end)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import streamlit as st
 
+from core.backtests.periods import bounds
 from core.backtests.tear_sheet import TearSheetOptions
 from core.backtests.types import EquityCurve
 from core.errors import BadInputError
@@ -54,7 +55,7 @@ def set_period(start: np.datetime64 | None, end: np.datetime64 | None) -> None:
     """Keep a period in the URL; None opens that side."""
     for name, value in ((FROM, start), (TO, end)):
         if value is not None:
-            st.query_params[name] = str(value.astype("datetime64[s]"))
+            st.query_params[name] = str(value)
         elif name in st.query_params:
             del st.query_params[name]
     # The next run draws the widget anew, with the new period.
@@ -74,9 +75,10 @@ def _asked(name: str) -> np.datetime64 | None:
         return None
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
-    found = np.datetime64(moment, "us")
-    # A day that ends a period belongs to it whole.
-    return found + np.timedelta64(86_399, "s") if name == TO and len(text) == 10 else found
+    is_date = len(text) == len("2020-01-31")
+    asked = np.datetime64(moment, "D" if is_date else "us")
+    first, last = bounds(asked, asked)
+    return last if name == TO else first
 
 
 def _period(
@@ -109,8 +111,8 @@ def _keep(key: str, low: date, high: date) -> None:
     if len(chosen) == 2:
         start, end = chosen
         set_period(
-            np.datetime64(start, "us") if start > low else None,
-            np.datetime64(end, "us") + np.timedelta64(86_399, "s") if end < high else None,
+            np.datetime64(start, "D") if start > low else None,
+            np.datetime64(end, "D") if end < high else None,
         )
 
 

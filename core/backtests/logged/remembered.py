@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from core.backtests.logged.columns import ColumnChoice
-from core.database import table_choices
-from core.errors import GreenroomError
+from core.database import put, row_of, table_choices, transaction
 
 
 class RememberedColumns:
@@ -37,12 +37,9 @@ class RememberedColumns:
         GreenroomError
             If the database does not answer.
         """
-        query = sa.select(table_choices.c.choice).where(self._mine(experiment_id, columns))
-        try:
-            with self._open_database().connect() as connection:
-                found = connection.execute(query).scalar()
-        except sa.exc.SQLAlchemyError as error:
-            raise _unreachable() from error
+        mine = row_of(table_choices, self._identity(experiment_id, columns))
+        with self._connection() as connection:
+            found = connection.execute(sa.select(table_choices.c.choice).where(mine)).scalar()
         return ColumnChoice.from_dict(json.loads(found)) if found is not None else None
 
     def remember(self, experiment_id: str, columns: Sequence[str], choice: ColumnChoice, by: str) -> None:
@@ -58,34 +55,19 @@ class RememberedColumns:
             "chosen_by": by,
             "chosen_at": datetime.now(UTC),
         }
-        mine = self._mine(experiment_id, columns)
-        try:
-            with self._open_database().begin() as connection:
-                hit = connection.execute(sa.update(table_choices).where(mine).values(**values))
-                if not hit.rowcount:
-                    identity = {
-                        "store_key": self._store_key,
-                        "experiment_id": experiment_id,
-                        "columns_key": _key(columns),
-                    }
-                    connection.execute(sa.insert(table_choices).values(**identity, **values))
-        except sa.exc.SQLAlchemyError as error:
-            raise _unreachable() from error
+        with self._connection() as connection:
+            put(connection, table_choices, self._identity(experiment_id, columns), values)
 
-    def _mine(self, experiment_id: str, columns: Sequence[str]) -> sa.ColumnElement[bool]:
-        return (
-            (table_choices.c.store_key == self._store_key)
-            & (table_choices.c.experiment_id == experiment_id)
-            & (table_choices.c.columns_key == _key(columns))
-        )
+    def _identity(self, experiment_id: str, columns: Sequence[str]) -> dict[str, object]:
+        return {
+            "store_key": self._store_key,
+            "experiment_id": experiment_id,
+            "columns_key": _key(columns),
+        }
+
+    def _connection(self) -> AbstractContextManager[Connection]:
+        return transaction(self._open_database(), "column choices can be neither read nor remembered")
 
 
 def _key(columns: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(list(columns)).encode()).hexdigest()
-
-
-def _unreachable() -> GreenroomError:
-    return GreenroomError(
-        "Greenroom's database does not answer, so column choices can be neither read nor remembered. "
-        "`greenroom doctor` says more."
-    )
