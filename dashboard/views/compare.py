@@ -5,13 +5,20 @@ from __future__ import annotations
 import polars as pl
 import streamlit as st
 
-from core.errors import BadInputError
 from core.runs.comparison.comparability import Severity
-from core.runs.comparison.compare import Comparison, MetricRow
-from core.runs.explorer import RunExplorer
+from core.runs.comparison.compare import MAX_RUNS, Comparison, MetricRow
 from dashboard import data
 from dashboard.formats import count, escape_markdown, number, percent, short_id
-from dashboard.widgets import backtest_picker, choices, history_panel, links, run_table, states, tables
+from dashboard.widgets import (
+    backtest_picker,
+    choices,
+    history_panel,
+    links,
+    run_picker,
+    run_table,
+    states,
+    tables,
+)
 
 _CANDIDATES = 200
 
@@ -19,7 +26,8 @@ _CANDIDATES = 200
 def render() -> None:
     """Draw the page."""
     runs = data.workspace().runs
-    ids = _chosen(runs)
+    recent = runs.snapshot().frame["run_id"].head(_CANDIDATES).to_list()
+    ids = run_picker.choose(runs, "Runs", "compared", recent, MAX_RUNS, "Choose runs")
     if len(ids) < 2:
         states.empty("Choose two or more runs here, or tick them on the Runs page and press Compare.")
         st.page_link(links.RUNS_PAGE, label="Find runs", icon=":material/table_rows:")
@@ -40,36 +48,6 @@ def render() -> None:
     _values(comparison, titles, everything)
     st.markdown("**Histories**")
     history_panel.draw(comparison.runs, [row.key for row in comparison.metrics], "history")
-
-
-def _chosen(runs: RunExplorer) -> list[str]:
-    """Return the runs of the URL as chosen in the widget, and keep the two in step."""
-    wanted = [one for one in st.query_params.get("runs", "").split(",") if one]
-    found: list[str] = []
-    for text in wanted:
-        try:
-            found.append(runs.run(text).run_id)
-        except BadInputError as error:
-            states.failed(error)
-    found = list(dict.fromkeys(found))
-    recent = runs.snapshot().frame["run_id"].head(_CANDIDATES).to_list()
-    options = list(dict.fromkeys([*found, *recent]))
-    names = run_table.labels(runs, options)
-    st.session_state["compared"] = found
-    st.multiselect(
-        "Runs",
-        options,
-        key="compared",
-        format_func=lambda run_id: names[run_id],
-        max_selections=200,
-        on_change=_keep,
-        placeholder="Choose runs",
-    )
-    return found
-
-
-def _keep() -> None:
-    st.query_params["runs"] = ",".join(st.session_state["compared"])
 
 
 def _baseline(ids: list[str], names: dict[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from core.backtests.significance.superior import SpaResult
 from core.backtests.tear_sheet import TearSheetOptions
 from core.backtests.types import EquityCurve
 from core.errors import BadInputError
-from core.runs.comparison.seed_groups import SeedGroup, seed_groups
+from core.runs.comparison.seed_groups import seed_groups
 from core.runs.types import Run
 from dashboard import data
 from dashboard.charts.equity import EquityBand
@@ -28,12 +29,21 @@ from dashboard.widgets.backtest_curves import NamedSheet
 # No run id: those are letters and digits.
 _LOGGED = "-"
 
+
+@dataclass(frozen=True, slots=True)
+class _Seeds:
+    """Runs that differ in their seed only: what they have in common, and their tear sheets."""
+
+    label: str
+    members: Sequence[NamedSheet]
+
+
 Section = Callable[[Sequence[NamedSheet], Sequence[Run], TearSheetOptions], None]
 
 
 def draw(sheets: Sequence[NamedSheet], runs: Sequence[Run], options: TearSheetOptions) -> None:
     """Draw curves and the chosen section of two runs or more; `runs` stand in the same order."""
-    groups = [one for one in seed_groups(runs) if len(_members(one, sheets, runs)) > 1]
+    groups = _seeds(sheets, runs)
     lines: list[TimeLine] = [_line(one) for one in sheets]
     bands: list[EquityBand] = []
     if groups and st.toggle(
@@ -42,7 +52,7 @@ def draw(sheets: Sequence[NamedSheet], runs: Sequence[Run], options: TearSheetOp
         bind="query-params",
         help="Runs that differ in their seed only: from the lowest to the highest, around their median.",
     ):
-        lines, bands = _banded(sheets, groups, runs)
+        lines, bands = _banded(sheets, groups)
     backtest_curves.draw(lines, None, bands, _shared_benchmark(sheets))
     sections: dict[str, Section] = {
         "Measures": _measures,
@@ -156,8 +166,10 @@ def _significance(sheets: Sequence[NamedSheet], runs: Sequence[Run], options: Te
         states.failed(error)
     else:
         _spa(found, [names[one.run_id] for one in tested])
-    for group in seed_groups(runs):
-        _fan(group, sheets, runs)
+    for seeds in _seeds(sheets, runs):
+        fan = _fan(seeds)
+        if fan is not None:
+            _outcomes(seeds.label, fan)
 
 
 def _logged_benchmark(one: NamedSheet) -> tuple[str, EquityCurve] | None:
@@ -198,21 +210,22 @@ def _spa(found: SpaResult, names: Sequence[str]) -> None:
     )
 
 
-def _members(group: SeedGroup, sheets: Sequence[NamedSheet], runs: Sequence[Run]) -> list[NamedSheet]:
-    wanted = {runs[at].run_id for at in group.indexes}
-    return [one for one in sheets if one.run_id in wanted]
+def _seeds(sheets: Sequence[NamedSheet], runs: Sequence[Run]) -> list[_Seeds]:
+    """Group the runs that differ in their seed only."""
+    return [_Seeds(group.label, [sheets[at] for at in group.indexes]) for group in seed_groups(runs)]
 
 
-def _fan_of(members: Sequence[NamedSheet]) -> SeedFan:
-    return seed_fan([one.sheet.curve for one in members], [one.label for one in members])
+def _fan(seeds: _Seeds) -> SeedFan | None:
+    """Join the curves of a group; say why where that cannot be done."""
+    try:
+        return seed_fan([one.sheet.curve for one in seeds.members], [one.label for one in seeds.members])
+    except BadInputError as error:
+        states.failed(error)
+        return None
 
 
-def _fan(group: SeedGroup, sheets: Sequence[NamedSheet], runs: Sequence[Run]) -> None:
-    members = _members(group, sheets, runs)
-    if len(members) < 2:
-        return
-    fan = _fan_of(members)
-    st.markdown(f"**Seeds of {escape_markdown(group.label)}**")
+def _outcomes(label: str, fan: SeedFan) -> None:
+    st.markdown(f"**Seeds of {escape_markdown(label)}**")
     with st.container(horizontal=True, gap="large"):
         st.metric("Runs", f"{fan.n}", width="content")
         st.metric("Median return", percent(float(np.median(fan.finals)) - 1), width="content")
@@ -225,24 +238,21 @@ def _fan(group: SeedGroup, sheets: Sequence[NamedSheet], runs: Sequence[Run]) ->
 
 
 def _banded(
-    sheets: Sequence[NamedSheet], groups: Sequence[SeedGroup], runs: Sequence[Run]
+    sheets: Sequence[NamedSheet], groups: Sequence[_Seeds]
 ) -> tuple[list[TimeLine], list[EquityBand]]:
     """Make one line and a band of each group of seeds; other runs stay lines of their own."""
     lines: list[TimeLine] = []
     bands: list[EquityBand] = []
     grouped: set[str] = set()
-    for group in groups:
-        members = _members(group, sheets, runs)
-        try:
-            fan = _fan_of(members)
-        except BadInputError as error:
-            states.failed(error)
+    for seeds in groups:
+        fan = _fan(seeds)
+        if fan is None:
             continue
-        grouped |= {one.run_id for one in members}
-        style = members[0].style
+        grouped |= {one.run_id for one in seeds.members}
+        style = seeds.members[0].style
         spread = "5% to 95%" if fan.quantiles else "lowest to highest"
         lines.append(
-            TimeLine(f"{group.label} (median of {fan.n})", style.colour, fan.times, fan.median, style.dash)
+            TimeLine(f"{seeds.label} (median of {fan.n})", style.colour, fan.times, fan.median, style.dash)
         )
         bands.append(
             EquityBand(f"{spread} of {count(fan.n, 'seed')}", style.colour, fan.times, fan.low, fan.high)

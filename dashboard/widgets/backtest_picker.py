@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.errors import BadInputError
 from core.runs.explorer import RunExplorer, RunsRequest
 from core.runs.types import Run
-from dashboard.widgets import run_table, states
+from dashboard.widgets import run_picker, run_table
 
 MOST = 20
-RUNS = "runs"
 BENCHMARK, NO_BENCHMARK = "benchmark", "none"
-_KEY = "backtests"
 _CANDIDATES = 200
 # MLflow's tag of logged tables; the contract's folder is offered before other tables.
 _LIKELY = ("%backtest%", "%portfolio%", "%equity%", "%table%")
@@ -20,31 +17,9 @@ _LIKELY = ("%backtest%", "%portfolio%", "%equity%", "%table%")
 
 def choose(runs: RunExplorer) -> list[str]:
     """Draw the chooser and return the ids of the chosen runs."""
-    found: list[str] = []
-    for text in [one for one in st.query_params.get(RUNS, "").split(",") if one]:
-        try:
-            found.append(runs.run(text).run_id)
-        except BadInputError as error:
-            states.failed(error)
-    found = list(dict.fromkeys(found))
-    if len(found) > MOST:
-        st.warning(
-            f"{len(found)} runs were asked for; the first {MOST} are drawn.", icon=":material/warning:"
-        )
-        found = found[:MOST]
-    options = list(dict.fromkeys([*found, *_candidates(runs)]))
-    names = run_table.labels(runs, options)
-    st.session_state[_KEY] = found
-    st.multiselect(
-        "Backtests",
-        options,
-        key=_KEY,
-        format_func=lambda run_id: names[run_id],
-        max_selections=MOST,
-        on_change=_keep,
-        placeholder="Choose one run, or up to twenty to overlay",
+    return run_picker.choose(
+        runs, "Backtests", "backtests", _candidates(runs), MOST, "Choose one run, or up to twenty to overlay"
     )
-    return found
 
 
 def benchmark(runs: RunExplorer, run: Run) -> None:
@@ -70,14 +45,6 @@ def _keep_benchmark(chosen: str) -> None:
         st.query_params[BENCHMARK] = chosen
     elif BENCHMARK in st.query_params:
         del st.query_params[BENCHMARK]
-
-
-def _keep() -> None:
-    chosen = st.session_state[_KEY]
-    if chosen:
-        st.query_params[RUNS] = ",".join(chosen)
-    elif RUNS in st.query_params:
-        del st.query_params[RUNS]
 
 
 def _candidates(runs: RunExplorer) -> list[str]:

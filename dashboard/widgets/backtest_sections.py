@@ -23,8 +23,6 @@ from dashboard.formats import MISSING, count, escape_markdown, number, percent
 from dashboard.widgets import choices, measure_table, states, tables
 from dashboard.widgets.backtest_curves import NamedSheet
 
-_TRADE_ROWS = 2_000
-
 
 def draw(named: NamedSheet, options: TearSheetOptions) -> None:
     """Draw the chosen section."""
@@ -148,12 +146,7 @@ def _series(times: Times, columns: dict[str, Floats], key: str) -> None:
             .drop_nulls()
             .filter(~pl.all_horizontal([pl.col(name).is_nan() for name in columns]))
         )
-        if frame.height > _TRADE_ROWS:
-            st.caption(f"The last {_TRADE_ROWS:,} of {frame.height:,} rows; the download has all.")
-        st.dataframe(tables.arrow(frame.tail(_TRADE_ROWS)), hide_index=True, key=f"{key}_data")
-        st.download_button(
-            "CSV", lambda: data.as_csv(frame), f"{key}.csv", "text/csv", key=f"{key}_csv", on_click="ignore"
-        )
+        tables.with_download(frame, key, "rows", last=True)
 
 
 def _drawdowns(named: NamedSheet, options: TearSheetOptions) -> None:
@@ -207,13 +200,11 @@ def _trades(named: NamedSheet, options: TearSheetOptions) -> None:
             **({} if trades.fees is None else {"Fees": trades.fees}),
         }
     ).with_columns(pl.col(pl.Float64).fill_nan(None))
-    if frame.height > _TRADE_ROWS:
-        st.caption(f"The first {_TRADE_ROWS:,} of {frame.height:,} trades; the download has all.")
     numbers = [name for name, kind in frame.schema.items() if kind == pl.Float64]
-    st.dataframe(
-        tables.arrow(frame.head(_TRADE_ROWS)),
-        hide_index=True,
-        key="trades",
+    tables.with_download(
+        frame,
+        "trades",
+        "trades",
         height=tables.height(frame.height, 20),
         placeholder=MISSING,
         column_config={
@@ -223,9 +214,6 @@ def _trades(named: NamedSheet, options: TearSheetOptions) -> None:
             },
             **{name: st.column_config.NumberColumn(format="localized") for name in numbers},
         },
-    )
-    st.download_button(
-        "CSV", lambda: data.as_csv(frame), "trades.csv", "text/csv", key="trades_csv", on_click="ignore"
     )
 
 

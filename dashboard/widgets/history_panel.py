@@ -25,7 +25,6 @@ Axis = Literal["step", "time", "relative"]
 # All lines of a chart together: more points than pixels are of no use and slow to send.
 _POINTS_A_CHART = 20_000
 _POINTS_A_LINE = 2_000
-_TABLE_ROWS = 2_000
 _METRICS_TRIED = 12
 _LARGEST = 1.7976931348623157e308
 
@@ -176,9 +175,4 @@ def _table(runs: Sequence[Run], histories: Sequence[MetricHistory], key: str) ->
                 for one in histories
             ]
         )
-        if frame.height > _TABLE_ROWS:
-            st.caption(f"The first {_TABLE_ROWS:,} of {frame.height:,} points; the download has all.")
-        st.dataframe(tables.arrow(frame.head(_TABLE_ROWS)), hide_index=True, key=f"{key}_data")
-        st.download_button(
-            "CSV", lambda: data.as_csv(frame), "history.csv", "text/csv", key=f"{key}_csv", on_click="ignore"
-        )
+        tables.with_download(frame, key, "points")

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 import pyarrow as pa
+import streamlit as st
+
+from dashboard import data
 
 # A row at the theme's base font size.
 _ROW_PIXELS = 31
+# Rows of a long table that are sent.
+_LONG = 2_000
 
 
 def height(rows: int, most: int) -> int | Literal["content"]:
     """Return the height of a table: as tall as its rows, but at most `most` of them are in sight."""
     return "content" if rows <= most else _ROW_PIXELS * (most + 1)
+
+
+def with_download(frame: pl.DataFrame, key: str, noun: str, *, last: bool = False, **options: Any) -> None:
+    """Draw the first rows of a long table, or the last, and a button for all of it as CSV.
+
+    Parameters
+    ----------
+    noun : str
+        What a row is, in the plural: "points".
+    **options
+        For `st.dataframe`.
+    """
+    if frame.height > _LONG:
+        where = "last" if last else "first"
+        st.caption(f"The {where} {_LONG:,} of {frame.height:,} {noun}; the download has all.")
+    shown = frame.tail(_LONG) if last else frame.head(_LONG)
+    st.dataframe(arrow(shown), hide_index=True, key=f"{key}_data", **options)
+    st.download_button(
+        "CSV", lambda: data.as_csv(frame), f"{key}.csv", "text/csv", key=f"{key}_csv", on_click="ignore"
+    )
 
 
 def arrow(frame: pl.DataFrame) -> pa.Table:
