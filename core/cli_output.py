@@ -286,7 +286,8 @@ def outboxes(found: Sequence[Any], as_json: bool) -> None:
     for one in found:
         signs = {"sent": "✓", "running": "·"}
         sent = words(one.sent) or "nothing new"
-        name = f"{one.run_name or '–'} ({(one.run_id or 'no id yet')[:8]}) in {one.experiment or '–'}"
+        run_id = one.run_id[:8] if one.run_id else "no id yet"
+        name = f"{one.run_name or '–'} ({run_id}) in {one.experiment or '–'}"
         click.echo(f"{signs.get(one.state, '!')} {name}: {one.state}; sent {sent}")
         if one.left:
             click.echo(f"    left: {words(one.left)}")

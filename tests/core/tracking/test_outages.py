@@ -248,6 +248,7 @@ def test_the_command_sends_what_is_kept_and_says_what_it_cannot(
     refused = command("--tracking-uri", store)
     assert refused.returncode == 1
     assert "it belongs to http://user:***@127.0.0.1" in refused.stdout
+    assert "kept (no id yet) in offline" in refused.stdout
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     away = command("--json")
     assert away.returncode == 1
