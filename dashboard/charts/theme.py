@@ -150,6 +150,8 @@ def finish(
         showlegend=legend is not None,
         legend={
             "orientation": "h",
+            # A band would turn the order round.
+            "traceorder": "normal",
             "title": {"text": plain(legend or ""), "side": "top"},
             "x": 0,
             "y": below / (height + below),
