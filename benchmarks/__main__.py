@@ -17,7 +17,7 @@ from benchmarks.subjects import Subject
 
 _PREAMBLE = """\
 Each measurement runs in a process of its own. MLflow is measured on 10,000 runs and on the wide store only:
-it takes about a quarter of an hour to answer one query on 100,000 runs in SQLite. No limit is a test: a busy
+on 100,000 runs in SQLite its queries are too slow to wait for. No limit is a test: a busy
 machine misses some."""
 
 
