@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from core.backtests.logged.columns import ColumnChoice
-from core.backtests.logged.discovery import Artifacts
 from core.backtests.logged.reading import BacktestReading, read_backtest
 from core.backtests.trials import SHARPE_METRICS, Trials, count_trials
 from core.backtests.types import Floats
 from core.errors import ArtifactError, GreenroomError
+from core.tables.discovery import Artifacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""What a run logged: finding its tables, reading them, and deciding what their columns are."""
+"""The backtest that a run logged: finding its tables, telling what their columns are, curves and trades from them."""

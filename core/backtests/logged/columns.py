@@ -9,14 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from core.backtests.logged.column_contents import (
-    holds_returns,
-    is_numeric,
-    time_kind,
-    time_names,
-    value_names,
-    without_copies,
-)
+from core.backtests.logged.column_contents import holds_returns, value_names, without_copies
 from core.backtests.logged.column_names import (
     BENCHMARK,
     BENCHMARK_RETURNS,
@@ -24,12 +17,11 @@ from core.backtests.logged.column_names import (
     POSITION,
     RETURNS,
     VALUE,
-    first,
-    matching,
-    plain,
 )
-from core.backtests.logged.table_errors import TableError
 from core.backtests.logged.trade_columns import TradeColumns, find_trade_columns, is_fills
+from core.tables.contents import is_numeric, time_kind, time_names
+from core.tables.errors import TableError
+from core.tables.names import first, matching, plain
 
 
 class TableKind(StrEnum):

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from core.backtests.logged.cells import POSITIONS, counted, numbers_of, words_as_numbers
+from core.backtests.logged.column_names import POSITIONS
 from core.backtests.logged.columns import ColumnChoice
-from core.backtests.logged.table_errors import TableError
-from core.backtests.logged.times import times_of
 from core.backtests.periods import typical_step
 from core.backtests.types import EquityCurve
+from core.tables.cells import counted, numbers_of, words_as_numbers
+from core.tables.errors import TableError
+from core.tables.times import times_of
 
 _DAY = 86_400_000_000
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-import polars as pl
 
 from core.backtests.logged.columns import ColumnChoice, Recognition, TableKind, recognise
 from core.backtests.logged.curves import build_curve
-from core.backtests.logged.discovery import Artifacts, Found, TableFile, find_tables, names_curve
-from core.backtests.logged.json_tables import parse_json, table_from_json
-from core.backtests.logged.table_errors import EmptyTableError, NotATableError, TableError
-from core.backtests.logged.tables import read_table
+from core.backtests.logged.discovery import Found, find_tables, is_contract, names_curve
 from core.backtests.logged.trade_tables import build_trades, no_trades
 from core.backtests.types import EquityCurve, Trades
 from core.errors import GreenroomError
+from core.tables.discovery import Artifacts, TableFile
+from core.tables.errors import EmptyTableError, NotATableError, TableError
+from core.tables.opening import TableOpener
 
 MAX_UNNAMED = 6  # tables that are opened although their names do not tell of a curve
 _CURVE_KEYS = ("portfolio_values", "equity_curve", "portfolio_value", "equity", "portfolio")
 _TRADE_KEYS = ("trades", "trade_log", "closed_trades")
-_TIME_KEYS = ("time", "times", "dates", "date", "timestamps", "index")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +92,7 @@ def read_backtest(
         The run's artifacts cannot be listed, or the path of `table` is refused.
     """
     found = find_tables(artifacts, logged_artifacts_tag)
-    search = _Search(_Opener(artifacts, max_bytes), choice, chosen=table)
+    search = _Search(TableOpener(artifacts, max_bytes), choice, chosen=table)
     if table is None:
         reading = search.through((*found.curves, *found.results))
     else:
@@ -104,39 +100,18 @@ def read_backtest(
     tables = found.curves
     if reading.table is not None and all(file.path != reading.table for file in tables):
         tables += (TableFile(reading.table),)
-    given_up = table is not None or any(file.is_contract for file in found.curves)
+    given_up = table is not None or any(is_contract(file) for file in found.curves)
     if reading.curve is None and not reading.needs_choice and not given_up:
         reading = replace(reading, problems=(*reading.problems, _no_curve(found)))
     reading = replace(reading, tables=tables, notes=(*found.notes, *reading.notes))
     return _with_trades(reading, search.opener, found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Opener:
-    """Opens tables that are no larger than a limit."""
-
-    artifacts: Artifacts
-    max_bytes: int
-
-    def frame(self, file: TableFile, keys: Sequence[str]) -> pl.DataFrame:
-        """Read a table; in JSON that is none, take what stands under one of the keys."""
-        size = file.size if file.size is not None else self.artifacts.stat(file.path).size
-        if size is not None and size > self.max_bytes:
-            raise TableError(
-                f"The table {file.path} has {_megabytes(size)}, above the limit of {_megabytes(self.max_bytes)}; "
-                "nothing of it was read. Log fewer rows, or Parquet instead of text."
-            )
-        content = self.artifacts.read(file.path, self.max_bytes)
-        if not file.path.lower().endswith(".json") or not content.strip():
-            return read_table(file.path, content)
-        return _frame_within(file.path, parse_json(file.path, content), keys)
-
-
 @dataclass(slots=True)
 class _Search:
     """Goes through tables until one gives a curve, and keeps what was wrong with the others."""
 
-    opener: _Opener
+    opener: TableOpener
     choice: ColumnChoice | None
     chosen: str | None
     problems: list[str] = field(default_factory=list)
@@ -152,7 +127,7 @@ class _Search:
             unnamed += not named
             if unnamed > MAX_UNNAMED and not named:
                 continue
-            counts = file.is_contract or file.path == self.chosen
+            counts = is_contract(file) or file.path == self.chosen
             try:
                 reading = self._read(file)
             except NotATableError as error:
@@ -202,10 +177,10 @@ class _Search:
         return replace(reading, curve=built.curve, choice=choice, notes=(*notes, *built.notes))
 
 
-def _with_trades(reading: BacktestReading, opener: _Opener, found: Found) -> BacktestReading:
+def _with_trades(reading: BacktestReading, opener: TableOpener, found: Found) -> BacktestReading:
     """Add the trades: of the curve's folder first, and never those beside another curve."""
     home = _folder(reading.table)
-    elsewhere = {file.folder for file in found.curves if file.is_contract} - {home}
+    elsewhere = {file.folder for file in found.curves if is_contract(file)} - {home}
     files = sorted(
         (file for file in found.trades if file.folder not in elsewhere), key=lambda file: file.folder != home
     )
@@ -228,34 +203,6 @@ def _with_trades(reading: BacktestReading, opener: _Opener, found: Found) -> Bac
     return reading
 
 
-def _frame_within(path: str, value: Any, keys: Sequence[str]) -> pl.DataFrame:
-    """Make a frame of a table, or of one that stands in a dict under one of the keys."""
-    parts = {key: value[key] for key in keys if key in value} if isinstance(value, dict) else {}
-    for part in parts.values():
-        if part == [] or _is_table_like(part):
-            return table_from_json(path, part)
-    try:
-        return table_from_json(path, value)
-    except NotATableError:
-        if not parts:
-            raise
-    name, part = next(iter(parts.items()))
-    if isinstance(part, dict):  # from dates to values
-        return table_from_json(path, {"time": list(part), "value": list(part.values())})
-    times = next((value[key] for key in _TIME_KEYS if key in value), None)
-    if isinstance(part, list) and isinstance(times, list) and len(times) == len(part):
-        return table_from_json(path, {"time": times, "value": part})
-    raise TableError(
-        f"{path} has {name} without a date for each value. Log records with a time and a value instead."
-    )
-
-
-def _is_table_like(part: Any) -> bool:
-    if isinstance(part, list):
-        return bool(part) and isinstance(part[0], dict)
-    return isinstance(part, dict) and any(isinstance(each, (list, dict)) for each in part.values())
-
-
 def _no_curve(found: Found) -> str:
     paths = [file.path for file in (*found.curves, *found.trades, *found.results)]
     every = [*paths, *found.others]
@@ -273,7 +220,3 @@ def _folder(path: str | None) -> str:
 
 def _without_suffix(path: str) -> str:
     return path.rpartition(".")[0]
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.backtests.logged.column_names import FILL_PRICE, TRADE_NAMES, first, is_trade_name, matching
+from core.backtests.logged.column_names import FILL_PRICE, TRADE_NAMES, is_trade_name
+from core.tables.names import first, matching
 
 
 @dataclass(frozen=True, slots=True)

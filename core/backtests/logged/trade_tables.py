@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from core.backtests.logged.cells import SIDES, counted, numbers_of, words_as_numbers
+from core.backtests.logged.column_names import SIDES
 from core.backtests.logged.columns import TableKind, recognise
-from core.backtests.logged.table_errors import TableError
-from core.backtests.logged.times import MICROSECONDS, times_of
 from core.backtests.logged.trade_columns import TradeColumns
 from core.backtests.types import Floats, Times, Trades
+from core.tables.cells import counted, numbers_of, words_as_numbers
+from core.tables.errors import TableError
+from core.tables.times import MICROSECONDS, times_of
 
 _FLOAT = pl.Float64()
 _Take = Callable[[pl.DataFrame, str, str], tuple[pl.Series, str]]

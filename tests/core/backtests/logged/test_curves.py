@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from core.backtests.logged.columns import ColumnChoice, TableKind, recognise
 from core.backtests.logged.curves import build_curve
-from core.backtests.logged.table_errors import TableError
-from core.backtests.logged.tables import read_table
 from core.backtests.logged.trade_tables import build_trades
+from core.tables.errors import TableError
+from core.tables.reading import read_table
 from tests.core.backtests.logged.logged import PATH, TIMED, curve, days, note, times
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from core.backtests.logged.discovery import MAX_FOLDERS, Artifacts, Found, find_tables
+from core.backtests.logged.discovery import Found, find_tables
 from core.errors import ArtifactError
 from core.runs.artifacts.access import RunArtifacts
 from core.runs.artifacts.locations import ArtifactLocation
+from core.tables.discovery import MAX_FOLDERS, Artifacts
 
 
 def find(root: Path, *paths: str, tag: str | None = None) -> Found:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from core.backtests.logged.columns import Recognition, TableKind, recognise
-from core.backtests.logged.table_errors import TableError
+from core.tables.errors import TableError
 
 DAYS = ["2024-01-02", "2024-01-03", "2024-01-04"]
 WORTH = [100.0, 101.0, 99.0]

@@ -9,9 +9,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from core.backtests.logged.table_errors import TableError
-from core.backtests.logged.tables import read_table
 from core.backtests.logged.trade_tables import TradesReading, build_trades
+from core.tables.errors import TableError
+from core.tables.reading import read_table
 from tests.core.backtests.logged.logged import days, note, times
 
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.backtests.logged.table_errors import MAX_COLUMNS, EmptyTableError, NotATableError, TableError
-from core.backtests.logged.tables import read_table
+from core.tables.errors import MAX_COLUMNS, EmptyTableError, NotATableError, TableError
+from core.tables.reading import read_table
 
 FRAME = pd.DataFrame(
     {"date": ["2024-01-02", "2024-01-03"], "value": [100.0, 101.5], "note": ["a;b", 'say "x"']}

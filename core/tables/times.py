@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from core.backtests.logged.cells import NO_VALUE, cells_error
-from core.backtests.logged.table_errors import TableError
+from core.tables.cells import NO_VALUE, cells_error
+from core.tables.errors import TableError
 
 MICROSECONDS = pl.Datetime("us")
 _PER_UNIT = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}

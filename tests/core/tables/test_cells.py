@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.backtests.logged.cells import numbers_of, text_to_numbers
-from core.backtests.logged.table_errors import TableError
+from core.tables.cells import numbers_of, text_to_numbers
+from core.tables.errors import TableError
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.backtests.logged.cells import DECIMAL_COMMAS, text_to_numbers
-from core.backtests.logged.json_tables import INDEX, parse_json, table_from_json, unique_names
-from core.backtests.logged.table_errors import (
+from core.tables.cells import DECIMAL_COMMAS, text_to_numbers
+from core.tables.errors import (
     EmptyTableError,
     NotATableError,
     TableError,
@@ -22,6 +21,7 @@ from core.backtests.logged.table_errors import (
     refuse_empty,
     refuse_wide,
 )
+from core.tables.json_tables import INDEX, parse_json, table_from_json, unique_names
 
 SUFFIXES = (".json", ".parquet", ".csv")
 MAX_UNPACKED = 500_000_000  # a few kilobytes of Parquet can promise any amount

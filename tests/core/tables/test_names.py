@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.backtests.logged.column_names import name_words
+from core.tables.names import name_words
 
 
 def test_names_of_files_fall_into_words() -> None:

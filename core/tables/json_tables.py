@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from core.backtests.logged.table_errors import TableError, no_table, not_utf8, refuse_empty, refuse_wide
+from core.tables.errors import TableError, no_table, not_utf8, refuse_empty, refuse_wide
 
 INDEX = "index"
 _BARE_NAN = re.compile(rb"(?<=[\[,:\s])(?:-?Infinity|NaN)(?=[\],}\s])")  # Python's json writes these

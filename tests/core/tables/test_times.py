@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
-from core.backtests.logged.curves import build_curve
-from core.backtests.logged.table_errors import TableError
-from core.backtests.logged.times import times_of
-from tests.core.backtests.logged.logged import PATH, TIMED, curve, note, times
+from core.tables.errors import TableError
+from core.tables.times import times_of
+
+PATH = "backtest/portfolio_values.csv"
+
+
+def read(*written: object) -> tuple[list[object], str]:
+    times, note = times_of(pl.DataFrame({"time": written}), "time", PATH)
+    return times.to_list(), note
+
+
+def meaning(*written: str) -> list[object]:
+    return [np.datetime64(each, "us").item() for each in written]
 
 
 @pytest.mark.parametrize(
@@ -42,8 +52,7 @@ from tests.core.backtests.logged.logged import PATH, TIMED, curve, note, times
     ],
 )
 def test_times_in_many_spellings_are_utc(written: list[object], meant: list[str]) -> None:
-    read, _ = times_of(pl.DataFrame({"time": written}), "time", PATH)
-    assert read.to_numpy().tolist() == [each.item() for each in times(*meant)]
+    assert read(*written)[0] == meaning(*meant)
 
 
 def test_zoned_times_become_utc_and_missing_ones_stay_missing() -> None:
@@ -52,12 +61,10 @@ def test_zoned_times_become_utc_and_missing_ones_stay_missing() -> None:
 
 
 def test_dates_that_could_be_read_twice_are_month_first_and_said() -> None:
-    read = curve(time=["01/02/2024", "01/03/2024"], value=[1, 2])
-    assert read.curve.times.tolist() == [each.item() for each in times("2024-01-02", "2024-01-03")]
-    assert "01/02/2024 were read as month/day/year" in note(read, "month")
-    assert curve(time=["01/02/2024", "31/01/2024"], value=[1, 2]).notes == (
-        "The rows were not in order of time, and have been sorted.",
-    )
+    times, note = read("01/02/2024", "01/03/2024")
+    assert times == meaning("2024-01-02", "2024-01-03")
+    assert "01/02/2024 were read as month/day/year" in note
+    assert read("01/02/2024", "31/01/2024") == (meaning("2024-02-01", "2024-01-31"), "")
 
 
 @pytest.mark.parametrize(
@@ -71,4 +78,4 @@ def test_dates_that_could_be_read_twice_are_month_first_and_said() -> None:
 )
 def test_cells_that_are_no_times_are_named(written: list[object], said: str) -> None:
     with pytest.raises(TableError, match=said):
-        build_curve(pl.DataFrame({"time": written, "value": [1.0] * len(written)}), TIMED, PATH)
+        read(*written)

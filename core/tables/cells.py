@@ -1,24 +1,13 @@
-"""Cells of a column as numbers: text with signs and separators, words such as long, and cells that are neither."""
+"""Cells of a column as numbers: text with signs and separators, words by their meanings, and cells that are neither."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from core.backtests.logged.table_errors import TableError
+from core.tables.errors import TableError
 
 NO_VALUE = ("", "nan", "na", "n/a", "#n/a", "nat", "none", "null", "-", "--")
 DECIMAL_COMMAS = "with decimal commas"
-SIDES = {
-    "long": 1.0,
-    "buy": 1.0,
-    "b": 1.0,
-    "l": 1.0,
-    "short": -1.0,
-    "sell": -1.0,
-    "s": -1.0,
-    "sellshort": -1.0,
-}
-POSITIONS = SIDES | dict.fromkeys(("flat", "neutral", "out", "cash"), 0.0)
 _SPACES = r"[\s\u00a0\u202f\u2009'’]"
 _CURRENCY = r"(?i)[$€£¥₹]|\b(?:usd|eur|gbp|jpy|chf|cop)\b"
 

@@ -1,0 +1,1 @@
+"""Tables that runs logged: from bytes of an artifact to a frame, its columns' cells as numbers and times."""
