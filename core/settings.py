@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BadInputError
+from core.forecasts.bands import DEFAULT_THRESHOLDS, Threshold, read_thresholds
 
 _ENVIRONMENT = {
     "MLFLOW_TRACKING_URI": "tracking_uri",
@@ -46,6 +47,8 @@ class Settings:
         Largest artifact that a page shows, and that it hands over through the browser, in MiB.
     max_table_mb : int
         Largest logged table that is read as a backtest, in MiB.
+    quality : tuple of Threshold
+        What a store's forecast must reach for each quality band.
     refresh_seconds : float
         How often an open page looks for new runs, in seconds.
     place : str
@@ -62,6 +65,7 @@ class Settings:
     max_preview_mb: int = 20
     max_download_mb: int = 200
     max_table_mb: int = 100
+    quality: tuple[Threshold, ...] = DEFAULT_THRESHOLDS
     refresh_seconds: float = 2.0
     place: str = "defaults"
 
@@ -172,6 +176,12 @@ def _merged(settings: Settings, table: Mapping[str, Any], place: str) -> Setting
 def _checked(key: str, value: Any, place: str) -> Any:
     if key in _NUMBERS:
         return _number(key, value, place)
+    if key == "quality":
+        if not isinstance(value, Mapping):
+            raise BadInputError(
+                f"quality in {place} must be a table such as excellent = {{ r2 = 0.8, smape = 10 }}."
+            )
+        return read_thresholds(value, place)
     if key == "artifact_roots":
         if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value.values()):
             raise BadInputError(

@@ -1,0 +1,93 @@
+"""Where stores are fitted: in processes of this machine, or on a Ray cluster. The same code, the same results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from itertools import islice
+
+from core.errors import BadInputError
+from core.training.stores.fitting import Recipe, StoreResult, StoreTask, fit_store
+
+# Ray's joblib backend gives back a call's results together: small calls keep the logging busy meanwhile.
+_CALL = 8
+
+
+class Engine(StrEnum):
+    """Where work is done."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fit_stores(
+    tasks: Iterable[StoreTask], recipe: Recipe, engine: Engine, jobs: int, ray_address: str | None = None
+) -> Iterator[StoreResult]:
+    """Fit stores and yield their results as they are done, in any order.
+
+    Parameters
+    ----------
+    jobs : int
+        Processes at once; on Ray, as many as the cluster has processors.
+    ray_address : str, optional
+        Of a cluster; by default the one that RAY_ADDRESS names, else one on this machine.
+
+    Raises
+    ------
+    BadInputError
+        If Ray is not installed or the cluster cannot be reached.
+    """
+    from joblib import Parallel, delayed
+
+    if engine is Engine.RAY:
+        yield from _on_ray(tasks, recipe, ray_address)
+        return
+    # Tasks are made a few at a time, while results are logged.
+    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="3*n_jobs", batch_size=2)
+    yield from parallel(delayed(fit_store)(task, recipe) for task in tasks)
+
+
+def _on_ray(tasks: Iterable[StoreTask], recipe: Recipe, address: str | None) -> Iterator[StoreResult]:
+    from joblib import Parallel, delayed, parallel_config
+
+    try:
+        import ray
+        from ray.util.joblib import register_ray
+    except ImportError as error:
+        raise BadInputError(
+            "The engine ray needs Ray: pip install 'greenroom[ray]', or use --engine local."
+        ) from error
+    ours = not ray.is_initialized()
+    if ours:
+        _connect(ray, address)
+    try:
+        register_ray()
+        jobs = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        waiting = iter(tasks)
+        with parallel_config(backend="ray", n_jobs=jobs):
+            parallel = Parallel(batch_size=1)
+            with parallel:
+                while some := list(islice(waiting, _CALL * jobs)):
+                    yield from parallel(delayed(fit_store)(task, recipe) for task in some)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _connect(ray: object, address: str | None) -> None:
+    try:
+        ray.init(  # type: ignore[attr-defined]
+            address=address or os.environ.get("RAY_ADDRESS"), log_to_driver=False, include_dashboard=False
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0][:300]
+        raise BadInputError(
+            f"The Ray cluster {address or 'on this machine'} cannot be reached: {reason}. Start it with "
+            "`ray start --head`, correct --ray-address, or use --engine local."
+        ) from error

@@ -1,0 +1,88 @@
+"""The folder of a model in MLflow's format, written as text: plain MLflow loads it where Greenroom is not installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from core.training.stores import predictor
+from core.training.stores.models import ModelKind
+
+_CODE: Final = "code/greenroom_store_model.py"
+
+
+def model_folder(
+    files: dict[str, bytes], kind: ModelKind, features: Sequence[str], run_id: str
+) -> dict[str, bytes]:
+    """Return the files of a model's folder.
+
+    Parameters
+    ----------
+    files : dict of str to bytes
+        `model.lgb` or `model.json`, and `scaler.json`.
+    """
+    return {
+        **files,
+        "MLmodel": _described(kind, tuple(features)).replace("RUN_ID", run_id).encode(),
+        "requirements.txt": "".join(f"{one}\n" for one in _requirements(kind)).encode(),
+        _CODE: _code(),
+    }
+
+
+@cache
+def _described(kind: ModelKind, features: tuple[str, ...]) -> str:
+    """Write the MLmodel file; RUN_ID stands for the run's id."""
+    if kind is ModelKind.SEASONAL_NAIVE:
+        inputs = [{"name": "date", "type": "datetime", "required": True}]
+    else:
+        inputs = [{"name": name, "type": "double", "required": True} for name in features]
+    if kind is ModelKind.GLOBAL:
+        inputs.append({"name": "store", "type": "string", "required": True})
+    output = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]
+    lines = [
+        "artifact_path: model",
+        "flavors:",
+    ]
+    if kind in (ModelKind.GRADIENT_BOOSTING, ModelKind.GLOBAL):
+        lines += ["  lightgbm:", "    data: model.lgb", f"    lgb_version: {version('lightgbm')}"]
+        lines += ["    model_class: lightgbm.basic.Booster"]
+    lines += [
+        "  python_function:",
+        "    code: code",
+        "    env:",
+        "      virtualenv: requirements.txt",
+        "    loader_module: greenroom_store_model",
+        f"    python_version: {_python()}",
+        f"mlflow_version: {version('mlflow')}",
+        "run_id: RUN_ID",
+        "signature:",
+        f"  inputs: '{json.dumps(inputs)}'",
+        f"  outputs: '{json.dumps(output)}'",
+        "  params: null",
+        f"utc_time_created: '{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}'",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _requirements(kind: ModelKind) -> list[str]:
+    packages = ["mlflow", "numpy", "pandas"]
+    if kind in (ModelKind.GRADIENT_BOOSTING, ModelKind.GLOBAL):
+        packages.append("lightgbm")
+    return [f"{name}=={version(name)}" for name in packages]
+
+
+@cache
+def _code() -> bytes:
+    return Path(predictor.__file__).read_bytes()
+
+
+def _python() -> str:
+    import platform
+
+    return platform.python_version()

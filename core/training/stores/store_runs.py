@@ -1,0 +1,250 @@
+"""What a pipeline writes to MLflow: a run a store under the pipeline's run, in an order that survives a kill.
+
+A store's run is ended last, after all that belongs to it: a run that has ended is whole. One that has not is filled
+again, with the same values at the same times, so that nothing of it comes twice.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from core.errors import BadInputError, SourceError
+from core.redaction import redact
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+TABLE: Final = "forecast/predictions.parquet"
+STORES: Final = "forecast/stores.parquet"
+IMPORTANCE: Final = "feature_importance.csv"
+STORE, PARTNER, QUALITY, FAILURE = "store_code", "partner_code", "quality", "failure"
+_PARENT: Final = "mlflow.parentRunId"
+_ENDED: Final = ("FINISHED", "FAILED")
+# MLflow's most params of one request.
+_MOST_PARAMS: Final = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoreRecord:
+    """A store as it is logged.
+
+    Attributes
+    ----------
+    metrics, params : mapping
+    quality : str
+        A `core.forecasts.types.Band`.
+    failure : str or None
+    files : mapping of str to bytes
+        Artifacts by path.
+    """
+
+    store: str
+    partner: str | None
+    quality: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    failure: str | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class PipelineRun:
+    """A pipeline's run and the runs of its stores.
+
+    Raises
+    ------
+    SourceError
+        By any method, when MLflow does not take what is logged: nothing is lost, the pipeline goes on from there
+        when it is started again with the same run.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str, experiment_id: str, tags: Mapping[str, str]) -> None:
+        self.client = client
+        self.run_id = run_id
+        self.experiment_id = experiment_id
+        self._tags = dict(tags)
+        self._unfinished: dict[str, tuple[str, int]] = {}
+        self._ids: dict[str, str] = {}
+
+    def begin(self, params: Mapping[str, str], tags: Mapping[str, str], files: Mapping[str, bytes]) -> None:
+        """Log what the pipeline is made from.
+
+        Raises
+        ------
+        BadInputError
+            If the run was started with other params.
+        """
+        from mlflow.entities import Param, RunTag
+
+        with self._translated():
+            run = self.client.get_run(self.run_id)
+            before = run.data.params
+            for key, value in params.items():
+                if before.get(key, value) != value:
+                    raise BadInputError(
+                        f"The run {self.run_id} was started with {key} = {before[key]}, not {value}. Go on with what "
+                        "it was started with, or leave --run-id out for a new run."
+                    )
+            if run.info.status != "RUNNING":
+                self.client.update_run(self.run_id, status="RUNNING")
+            new = [Param(key, value) for key, value in params.items() if key not in before]
+            for start in range(0, len(new), _MOST_PARAMS):
+                self.client.log_batch(self.run_id, params=new[start : start + _MOST_PARAMS])
+            self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+            self._log_files(self.run_id, files)
+
+    def done(self) -> dict[str, StoreRecord]:
+        """Return the stores whose runs are whole, and remember those that are not.
+
+        A store has two runs where a reply of the server was lost and MLflow repeated its request: one that is not
+        whole is deleted then.
+        """
+        found: dict[str, StoreRecord] = {}
+        open_runs: dict[str, list[tuple[str, int]]] = {}
+        with self._translated():
+            for run in self._children():
+                store = run.data.tags.get(STORE)
+                if store is None:
+                    continue
+                if run.info.status not in _ENDED:
+                    open_runs.setdefault(store, []).append((run.info.run_id, run.info.start_time))
+                    continue
+                self._ids[store] = run.info.run_id
+                found[store] = StoreRecord(
+                    store,
+                    run.data.tags.get(PARTNER),
+                    run.data.tags.get(QUALITY, ""),
+                    dict(run.data.metrics),
+                    dict(run.data.params),
+                    run.data.tags.get(FAILURE),
+                )
+            for store, runs in open_runs.items():
+                twins = runs if store in found else runs[1:]
+                for run_id, _ in twins:
+                    self.client.delete_run(run_id)
+                if store not in found:
+                    self._unfinished[store] = runs[0]
+        return found
+
+    def run_id_of(self, store: str) -> str:
+        """Return the id of a store's run."""
+        return self._ids[store]
+
+    def _children(self) -> Iterator[Any]:
+        token = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id], f"tags.`{_PARENT}` = '{self.run_id}'", max_results=1000, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def log_store(self, record: StoreRecord) -> None:
+        """Log a store, whole."""
+        from mlflow.entities import Metric, Param
+
+        with self._translated():
+            run_id, started = self._unfinished.pop(record.store, (None, 0))
+            if run_id is None:
+                run = self._create(record)
+                run_id, started = run.info.run_id, run.info.start_time
+            metrics = [Metric(key, value, started, 0) for key, value in record.metrics.items()]
+            params = [Param(key, value) for key, value in record.params.items()]
+            if metrics or params:
+                self.client.log_batch(run_id, metrics, params)
+            self._log_files(run_id, record.files)
+            self.client.set_terminated(run_id, "FAILED" if record.failure else "FINISHED")
+            self._ids[record.store] = run_id
+
+    def _create(self, record: StoreRecord) -> Any:
+        tags = {
+            **self._tags,
+            _PARENT: self.run_id,
+            STORE: record.store,
+            QUALITY: record.quality,
+            **({PARTNER: record.partner} if record.partner else {}),
+            **({FAILURE: record.failure} if record.failure else {}),
+        }
+        if TABLE in record.files:
+            tags["mlflow.loggedArtifacts"] = json.dumps([{"path": TABLE, "type": "table"}])
+        name = f"Store {record.partner}_{record.store}" if record.partner else f"Store {record.store}"
+        return self.client.create_run(self.experiment_id, tags=tags, run_name=name)
+
+    def forecast_of(self, store: str) -> pl.DataFrame:
+        """Read a store's forecast back."""
+        with self._translated(), tempfile.TemporaryDirectory(prefix="greenroom-") as folder:
+            return pl.read_parquet(self.client.download_artifacts(self._ids[store], TABLE, folder))
+
+    def progress(self, done: int) -> None:
+        """Log how many stores are done."""
+        with self._translated():
+            self.client.log_metric(self.run_id, "stores_done", done)
+
+    def finish(
+        self,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Mapping[str, bytes],
+        status: str,
+    ) -> None:
+        """Log what the pipeline as a whole came to, and end it."""
+        from mlflow.entities import Metric, RunTag
+
+        with self._translated():
+            started = self.client.get_run(self.run_id).info.start_time
+            self._log_files(self.run_id, files)
+            self.client.log_batch(
+                self.run_id,
+                [Metric(key, value, started, 0) for key, value in metrics.items()],
+                tags=[RunTag(key, value) for key, value in tags.items()],
+            )
+            self.client.set_terminated(self.run_id, status)
+
+    def fail(self, reason: str) -> None:
+        """End the run as failed, with the reason."""
+        with self._translated():
+            self.client.set_tag(self.run_id, FAILURE, reason[:1000])
+            self.client.set_terminated(self.run_id, "FAILED")
+
+    def _log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        if not files:
+            return
+        folder = Path(tempfile.mkdtemp(prefix="greenroom-"))
+        try:
+            for path, content in files.items():
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+            self.client.log_artifacts(run_id, str(folder))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        with mlflow_answers(f"The pipeline {self.run_id} stopped", f"--run-id {self.run_id}"):
+            yield
+
+
+@contextmanager
+def mlflow_answers(what: str, how: str) -> Iterator[None]:
+    """Turn what MLflow, its database or its artifact store raise into a sentence that says how to go on."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = redact(str(error).partition("\n")[0].strip())
+        raise SourceError(
+            f"{what}, the tracking store answered: {reason} What was logged stays. Go on with {how} when it is back."
+        ) from error
