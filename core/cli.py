@@ -295,11 +295,7 @@ def runs(
 
 
 def _export(frame: Any, path: Path, write: str) -> None:
-    try:
-        getattr(frame, write)(path)
-    except OSError as error:
-        raise BadInputError(f"{path} cannot be written: {error}.") from error
-    click.echo(f"{frame.height:,} runs written to {path}")
+    output.write_file(frame, path, write, "runs")
 
 
 @cli.command()
@@ -385,6 +381,74 @@ def backtest(
     )
     options = TearSheetOptions(first, last, periods_per_year, risk_free)
     cli_backtest.show(run, reading, tear_sheet(reading.curve, reading.trades, options), as_json)
+
+
+@cli.command()
+@click.argument("run_id", required=False, metavar="[RUN]")
+@_store_option
+@click.option("--against", metavar="RUN", help="An older pipeline to compare with.")
+@click.option(
+    "--measure",
+    type=click.Choice(["wape", "smape", "mae", "rmse", "r2"]),
+    default="wape",
+    show_default=True,
+    help="What stores are compared by.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Relative change that counts as none: 0.05 is 5 %.",
+)
+@click.option(
+    "--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the stores to CSV."
+)
+@_json_option
+def stores(
+    run_id: str | None,
+    tracking_uri: str | None,
+    against: str | None,
+    measure: str,
+    tolerance: float,
+    csv_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Show how well every store is forecast, and which stores a pipeline hurts.
+
+    Without RUN, lists the pipelines.
+
+    \b
+    Examples:
+      greenroom stores
+      greenroom stores 3f2a91c0
+      greenroom stores 3f2a91c0 --against 77b01d2e --tolerance 0.05 --json
+    """
+    from core import cli_stores
+    from core.forecasts.changes import StoreMeasure
+
+    workspace = _fresh(tracking_uri)
+    desk = workspace.forecasts
+    if run_id is None:
+        cli_stores.pipelines(workspace.runs.runs(desk.candidates()), as_json)
+        return
+    pipeline = desk.pipeline(run_id)
+    if not pipeline.stores.height:
+        raise BadInputError(" ".join(pipeline.problems) or f"The run {run_id} has no stores.")
+    if csv_path is not None:
+        cli_stores.export(pipeline, csv_path)
+        return
+    changes = None
+    if against is not None:
+        old = desk.pipeline(against)
+        changes = desk.compare(
+            old,
+            pipeline,
+            StoreMeasure(measure),
+            tolerance,
+            (desk.all_forecasts(old), desk.all_forecasts(pipeline)),
+        )
+    cli_stores.show(pipeline, changes, as_json)
 
 
 def main() -> None:

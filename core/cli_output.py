@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from core.errors import BadInputError
 from core.runs.types import Experiment, Run, SyncProgress, SyncReport
 
 _MAX_TABLE_COLUMNS = 6
@@ -49,6 +51,21 @@ def pointer(error: Any) -> str:
 def print_json(value: Any) -> None:
     """Print strict JSON: missing numbers, NaN and infinity are null, times are ISO 8601 UTC."""
     click.echo(json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def write_file(frame: Any, path: Path, write: str, noun: str) -> None:
+    """Write a table with one of its own methods, and say so.
+
+    Raises
+    ------
+    BadInputError
+        If the file cannot be written.
+    """
+    try:
+        getattr(frame, write)(path)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be written: {error}.") from error
+    click.echo(f"{frame.height:,} {noun} written to {path}")
 
 
 def _plain(value: Any) -> Any:

@@ -13,10 +13,12 @@ from core.backtests.desk import BacktestDesk, LoggedRun
 from core.backtests.logged.remembered import RememberedColumns
 from core.database import open_database
 from core.errors import GreenroomError
+from core.forecasts.desk import ForecastDesk
 from core.runs.artifacts.locations import StorePlace
 from core.runs.explorer import RunExplorer
 from core.runs.index.index import RunIndex
 from core.runs.keeper import Keeper
+from core.runs.nested import NestedRuns
 from core.runs.saved_views import SavedViews
 from core.runs.sources.choose import open_source
 from core.runs.sources.uris import StoreAddress, StoreKind, parse
@@ -34,6 +36,7 @@ class Workspace:
         Where artifacts beside the store are looked for.
     runs : RunExplorer
     backtests : BacktestDesk
+    forecasts : ForecastDesk
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -52,6 +55,12 @@ class Workspace:
             self._logged_run,
             self.runs.values_of_others,
             RememberedColumns(lambda: self.database, self.address.key),
+            settings.max_table_mb * 2**20,
+        )
+        self.forecasts = ForecastDesk(
+            NestedRuns(self.runs),
+            lambda run_id: self.runs.artifacts(self.runs.run(run_id)),
+            settings.quality,
             settings.max_table_mb * 2**20,
         )
         self.keeper = Keeper(self.runs, settings.refresh_seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from core.errors import BadInputError
@@ -73,7 +74,7 @@ def read_thresholds(table: Mapping[str, Any], place: str) -> tuple[Threshold, ..
             )
         found[Band(name)] = Threshold(Band(name), float(given["r2"]), float(given["smape"]))
     ordered = tuple(found[band] for band in GRADED)
-    for better, worse in zip(ordered, ordered[1:], strict=False):
+    for better, worse in pairwise(ordered):
         if better.r2 < worse.r2 or better.smape > worse.smape:
             raise BadInputError(
                 f"quality in {place}: {better.band} asks for less than {worse.band}. "

@@ -126,9 +126,7 @@ def _coverage(actual: Floats, lower: Floats | None, upper: Floats | None) -> flo
     return 100.0 * float(inside.mean())
 
 
-def seasonal_scale(
-    times: npt.NDArray[np.datetime64], actual: Floats, season: np.timedelta64
-) -> float | None:
+def seasonal_scale(times: npt.NDArray[np.datetime64], actual: Floats, season: np.timedelta64) -> float | None:
     """Return the mean of \\|y(t) - y(t - season)\\| over the pairs that are there: what MASE is divided by.
 
     Parameters
@@ -175,9 +173,12 @@ def measures_by_store(rows: pl.DataFrame, split: str = "test") -> dict[str, Fore
     if missing:
         raise BadInputError(f"Predictions need the columns {', '.join(missing)}.")
     chosen = rows.filter(pl.col("split") == split).sort("store", "time")
-    columns = [chosen[name].fill_null(np.nan).to_numpy() for name in ("actual", "predicted", "lower", "upper")]
+    actual, predicted, lower, upper = (
+        chosen[name].fill_null(np.nan).to_numpy() for name in ("actual", "predicted", "lower", "upper")
+    )
     return {
-        store: measure(*(column[part] for column in columns)) for store, part in store_slices(chosen["store"])
+        store: measure(actual[part], predicted[part], lower[part], upper[part])
+        for store, part in store_slices(chosen["store"])
     }
 
 

@@ -70,7 +70,7 @@ def find_frequency(dates: pl.DataFrame, path: str) -> Frequency:
     usual = counts.group_by("store", maintain_order=True).agg(
         pl.col("weekday").first().alias("usual"), pl.col("len").first(), pl.col("len").sum().alias("all")
     )
-    if usual["len"].sum() / usual["all"].sum() > _WEEKLY_SHARE:
+    if int(usual["len"].sum()) > _WEEKLY_SHARE * int(usual["all"].sum()):
         off = days.join(usual.select("store", "usual"), on="store").filter(
             pl.col("weekday") != pl.col("usual")
         )

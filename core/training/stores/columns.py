@@ -7,25 +7,27 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.errors import BadInputError
-from core.tables.names import matching, name_words, plain
+from core.tables.names import matching, name_words, plain, spellings
 
-STORE: Final = tuple(
-    "store storeid storecode storenbr storenumber storename shop shopid outlet outletid location locationid "
-    "site branch tienda sucursal unit".split()
+STORE: Final = spellings(
+    "store storeid storecode storenbr storenumber storename shop shopid outlet outletid location locationid site "
+    "branch tienda sucursal unit"
 )
-DATE: Final = tuple("date ds day week weekdate weekending time timestamp datetime fecha".split())
-SALES: Final = tuple(
+DATE: Final = spellings("date ds day week weekdate weekending time timestamp datetime fecha")
+SALES: Final = spellings(
     "sales weeklysales dailysales totalsales salesamount netsales y revenue turnover demand units unitssold "
-    "quantity qty transactions amount ventas value".split()
+    "quantity qty transactions amount ventas value"
 )
-PARTNER: Final = tuple("partner partnercode partnername chain banner retailer".split())
-OPEN: Final = tuple("open isopen".split())
+PARTNER: Final = spellings("partner partnercode partnername chain banner retailer")
+OPEN: Final = spellings("open isopen")
 
 _KNOWN_WORDS: Final = frozenset(
-    "promo promos promotion promotions onpromotion holiday holidays event events campaign discount".split()
+    spellings("promo promos promotion promotions onpromotion holiday holidays event events campaign discount")
 )
 _KNOWN_NAMES: Final = frozenset(
-    "price prices priceindex unitprice sellprice sellingprice listprice avgprice averageprice itemprice".split()
+    spellings(
+        "price prices priceindex unitprice sellprice sellingprice listprice avgprice averageprice itemprice"
+    )
 )
 
 

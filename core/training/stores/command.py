@@ -21,9 +21,14 @@ _SHOWN = ("test_wape", "avg_smape", "avg_r2", "test_rmse", "success_rate")
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--data", required=True, help="CSV, Parquet or JSON: a row a store and day or week.")
-@click.option("--n", default=0, show_default=True, type=click.IntRange(0), help="Only the first N stores; 0 for all.")
 @click.option(
-    "--horizon", default=0, type=click.IntRange(0), help="Periods to forecast.  [default: 42 days or 13 weeks]"
+    "--n", default=0, show_default=True, type=click.IntRange(0), help="Only the first N stores; 0 for all."
+)
+@click.option(
+    "--horizon",
+    default=0,
+    type=click.IntRange(0),
+    help="Periods to forecast.  [default: 42 days or 13 weeks]",
 )
 @click.option(
     "--model",
@@ -42,12 +47,24 @@ _SHOWN = ("test_wape", "avg_smape", "avg_r2", "test_rmse", "success_rate")
     metavar="NAMES",
     help="Columns known in advance (promotions, holidays, prices), by comma; 'none' for none.",
 )
-@click.option("--engine", type=click.Choice([one.value for one in Engine]), default="local", show_default=True)
-@click.option("--ray-address", default="", metavar="ADDRESS", help="Of a Ray cluster.  [default: RAY_ADDRESS]")
-@click.option("--jobs", default=0, type=click.IntRange(0), help="Processes at once.  [default: one a processor]")
-@click.option("--min-samples", default=30, show_default=True, type=click.IntRange(2), help="Rows a store needs.")
 @click.option(
-    "--interval", default=0.8, show_default=True, type=click.FloatRange(0.01, 0.99), help="Share that intervals hold."
+    "--engine", type=click.Choice([one.value for one in Engine]), default="local", show_default=True
+)
+@click.option(
+    "--ray-address", default="", metavar="ADDRESS", help="Of a Ray cluster.  [default: RAY_ADDRESS]"
+)
+@click.option(
+    "--jobs", default=0, type=click.IntRange(0), help="Processes at once.  [default: one a processor]"
+)
+@click.option(
+    "--min-samples", default=30, show_default=True, type=click.IntRange(2), help="Rows a store needs."
+)
+@click.option(
+    "--interval",
+    default=0.8,
+    show_default=True,
+    type=click.FloatRange(0.01, 0.99),
+    help="Share that intervals hold.",
 )
 @click.option("--seed", default=1, show_default=True)
 @click.option("--encoding", default="utf-8", show_default=True, help="Of a text file.")
@@ -55,7 +72,9 @@ _SHOWN = ("test_wape", "avg_smape", "avg_r2", "test_rmse", "success_rate")
 @click.option("--experiment", default="", metavar="NAME", help="[default: store-forecasts]")
 @click.option("--run-name", default="", metavar="NAME")
 @click.option("--run-id", default="", metavar="RUN", help="Go on with a pipeline that was stopped.")
-@click.option("--tracking-uri", default="", metavar="URI", help="Instead of MLFLOW_TRACKING_URI and greenroom.toml.")
+@click.option(
+    "--tracking-uri", default="", metavar="URI", help="Instead of MLFLOW_TRACKING_URI and greenroom.toml."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON at the end.")
 def stores(data: str, as_json: bool, tracking_uri: str, **given: Any) -> None:
     """Train a forecast for every store, and log each as a run under one pipeline run.
@@ -68,9 +87,9 @@ def stores(data: str, as_json: bool, tracking_uri: str, **given: Any) -> None:
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from core.settings import override, read_settings
-    from core.training.stores.pipeline import PipelineOptions, run_pipeline
     from core.tracking.configuration import destination
     from core.tracking.sender import new_client
+    from core.training.stores.pipeline import PipelineOptions, run_pipeline
 
     settings = override(read_settings(), tracking_uri=tracking_uri or None)
     place = destination(settings)

@@ -67,8 +67,9 @@ def _on_ray(tasks: Iterable[StoreTask], recipe: Recipe, address: str | None) -> 
     if ours:
         _connect(ray, address)
     try:
-        register_ray()
-        jobs = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        register_ray()  # type: ignore[no-untyped-call]
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        jobs = max(1, int(resources.get("CPU", 1)))
         waiting = iter(tasks)
         with parallel_config(backend="ray", n_jobs=jobs):
             parallel = Parallel(batch_size=1)

@@ -67,7 +67,7 @@ def build_design(sales: Sales, horizon: int) -> Design:
         raise BadInputError("There are no sales to train on.")
     cutoff = last - horizon * frequency.step
     if not (sales.frame["date"] <= cutoff).any():
-        first = sales.frame["date"].min()
+        first = min(sales.frame["date"])
         raise BadInputError(
             f"Sales from {first} to {last} are too short for a horizon of {horizon} periods "
             f"({frequency.name}): nothing is left to train on. Give a smaller --horizon."
@@ -86,7 +86,9 @@ def build_design(sales: Sales, horizon: int) -> Design:
             *(one.cast(pl.Float32).alias(f"feature:{name}") for name, one in made.items()),
         )
         .filter("observed")
-        .with_columns(_relative(name) for name in _past(x, frequency, horizon) if name not in (LEVEL, "spread"))
+        .with_columns(
+            _relative(name) for name in _past(x, frequency, horizon) if name not in (LEVEL, "spread")
+        )
         .select(
             "store",
             "date",
@@ -116,7 +118,9 @@ def _past(x: pl.Expr, frequency: Frequency, horizon: int) -> dict[str, pl.Expr]:
     level = _LEVEL_WINDOWS[frequency.name]
     found = {LEVEL: _mean(x, horizon, level)}
     found |= {f"mean_{width}": _mean(x, horizon, width) for width in _WINDOWS[frequency.name]}
-    found["spread"] = x.shift(horizon).rolling_std(28 if frequency.days == 1 else 8, min_samples=2).over("store")
+    found["spread"] = (
+        x.shift(horizon).rolling_std(28 if frequency.days == 1 else 8, min_samples=2).over("store")
+    )
     if frequency.days == 1:
         same = _same_season(horizon, frequency.season)
         lags = [same, same + 7, same + 14, max(364, same)]
@@ -124,7 +128,12 @@ def _past(x: pl.Expr, frequency: Frequency, horizon: int) -> dict[str, pl.Expr]:
         found["mean_weekday"] = pl.mean_horizontal(weeks)
     else:
         year = _same_season(horizon, frequency.season)
-        lags = [horizon, horizon + 1, horizon + 2, *(lag for lag in (year - 1, year, year + 1) if lag >= horizon)]
+        lags = [
+            horizon,
+            horizon + 1,
+            horizon + 2,
+            *(lag for lag in (year - 1, year, year + 1) if lag >= horizon),
+        ]
     return found | {f"lag_{lag}": x.shift(lag).over("store") for lag in dict.fromkeys(lags)}
 
 

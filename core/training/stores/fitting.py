@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -121,10 +121,12 @@ def fit_store(task: StoreTask, recipe: Recipe) -> StoreResult:
 
 def _fitted(task: StoreTask, recipe: Recipe, began: float) -> StoreResult:
     training = task.days <= recipe.cutoff
+    importance: tuple[tuple[str, float], ...]
     usable = refuse_unusable(task, recipe)
     if recipe.kind is ModelKind.SEASONAL_NAIVE:
         forecast = _naive(task, recipe)
-        logs, files, importance, n_features = forecast(recipe.cutoff), _naive_files(task, recipe), (), 1
+        logs, files = forecast(recipe.cutoff), _naive_files(task, recipe)
+        importance, n_features = (("the season before", 1.0),), 1
         trained = np.isfinite(logs) & training
     else:
         model = _learn(task, recipe, usable)
@@ -201,8 +203,7 @@ def _naive_files(task: StoreTask, recipe: Recipe) -> dict[str, bytes]:
     # Two seasons, so that a closed day finds the same day of the season before.
     recent = known & (task.days > recipe.cutoff - 9 * recipe.season)
     last = {
-        str(day): value
-        for day, value in zip(task.days[recent], task.sales[recent].tolist(), strict=True)
+        str(day): value for day, value in zip(task.days[recent], task.sales[recent].tolist(), strict=True)
     }
     season_days = int(recipe.season.astype("timedelta64[D]").astype(int))
     values = {"kind": "seasonal_naive", "season_days": season_days, "last_season": last}
@@ -285,5 +286,3 @@ def finished(
         importance=importance,
         seconds=time.perf_counter() - began,
     )
-
-

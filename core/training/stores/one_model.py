@@ -88,7 +88,15 @@ class OneModel:
             try:
                 started = time.perf_counter() - share
                 yield finished(
-                    task, recipe, logs[own], widths[at], self._usable[own], {}, (), len(recipe.features), started
+                    task,
+                    recipe,
+                    logs[own],
+                    widths[at],
+                    self._usable[own],
+                    {},
+                    (),
+                    len(recipe.features),
+                    started,
                 )
             except StoreFailedError as failed:
                 yield StoreResult(task.store, str(failed))

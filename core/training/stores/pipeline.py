@@ -66,7 +66,7 @@ class PipelineOptions:
 
     data: Path
     kind: ModelKind = ModelKind.GRADIENT_BOOSTING
-    columns: GivenColumns = GivenColumns()
+    columns: GivenColumns = field(default_factory=GivenColumns)
     horizon: int | None = None
     most: int | None = None
     min_samples: int = 30
@@ -325,9 +325,7 @@ class _Pipeline:
         if result.importance:
             files[store_runs.IMPORTANCE] = tables.importance_csv(result.importance)
         if result.files:
-            folder = model_folder(
-                result.files, self.options.kind, self.design.features, self.run.run_id
-            )
+            folder = model_folder(result.files, self.options.kind, self.design.features, self.run.run_id)
             files |= {f"model/{name}": content for name, content in folder.items()}
         return StoreRecord(
             result.store,
@@ -347,16 +345,20 @@ class _Pipeline:
         for store in whole:
             if store not in forecasts:
                 forecasts[store] = self.run.forecast_of(store)
-        metrics = pipeline_metrics(ordered)
         sparks = {store: tables.spark(forecasts[store]) for store in whole}
         files = dict(self.files)
+        tested = None
         if whole:
             tested = pl.concat([tables.tested_rows(store, forecasts[store]) for store in whole])
             files[store_runs.TABLE] = tables.as_parquet(tested)
-            listed = [{"path": store_runs.TABLE, "type": "table"}, {"path": store_runs.STORES, "type": "table"}]
+            listed = [
+                {"path": store_runs.TABLE, "type": "table"},
+                {"path": store_runs.STORES, "type": "table"},
+            ]
             tags = {"mlflow.loggedArtifacts": json.dumps(listed)}
         else:
             tags = {store_runs.FAILURE: "No store could be trained; each store's run says why."}
+        metrics = pipeline_metrics(ordered, tested)
         ids = {record.store: self.run.run_id_of(record.store) for record in ordered}
         files[store_runs.STORES] = tables.as_parquet(store_table(ordered, ids, sparks))
         self.run.progress(len(ordered))

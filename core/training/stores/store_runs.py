@@ -66,7 +66,9 @@ class PipelineRun:
         when it is started again with the same run.
     """
 
-    def __init__(self, client: MlflowClient, run_id: str, experiment_id: str, tags: Mapping[str, str]) -> None:
+    def __init__(
+        self, client: MlflowClient, run_id: str, experiment_id: str, tags: Mapping[str, str]
+    ) -> None:
         self.client = client
         self.run_id = run_id
         self.experiment_id = experiment_id
@@ -142,7 +144,10 @@ class PipelineRun:
         token = None
         while True:
             page = self.client.search_runs(
-                [self.experiment_id], f"tags.`{_PARENT}` = '{self.run_id}'", max_results=1000, page_token=token
+                [self.experiment_id],
+                f"tags.`{_PARENT}` = '{self.run_id}'",
+                max_results=1000,
+                page_token=token,
             )
             yield from page
             token = page.token

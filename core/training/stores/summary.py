@@ -8,27 +8,40 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from core.forecasts.measures import measure
 from core.forecasts.types import BANDS, Band
 from core.training.stores.store_runs import StoreRecord
 
-_TABLE_MEASURES: Final = (
-    "r2 smape wape mae rmse mase bias rmspe coverage volume samples".split()
-)
+_TABLE_MEASURES: Final = [
+    "r2",
+    "smape",
+    "wape",
+    "mae",
+    "rmse",
+    "mase",
+    "bias",
+    "rmspe",
+    "coverage",
+    "volume",
+    "samples",
+]
 # Metrics by which people compare pipelines: means over stores that have them.
 _AVERAGED: Final = ("r2", "smape")
 
 
-def pipeline_metrics(records: Sequence[StoreRecord]) -> dict[str, float]:
+def pipeline_metrics(records: Sequence[StoreRecord], tested: pl.DataFrame | None) -> dict[str, float]:
     """Return the metrics of a pipeline's run.
 
     Those of the contract (counts, `success_rate` and `quality_*_pct` in percent, avg, std and best of R2 and
-    sMAPE over stores), and the measures over all sales together: `wape` and `bias` in percent of all sales,
-    `rmse` and `mae` over all periods, and sMAPE and R2 as means weighted by sales.
+    sMAPE over stores), the measures of all test periods of all stores together (`test_wape`, `test_rmse` ...), and
+    sMAPE and R2 as means weighted by sales.
 
     Parameters
     ----------
     records : sequence of StoreRecord
         All stores, in a fixed order: sums of floats depend on it.
+    tested : DataFrame or None
+        The test rows of all stores; None if no store has a model.
     """
     good = [record for record in records if record.failure is None]
     found: dict[str, float] = {
@@ -50,33 +63,24 @@ def pipeline_metrics(records: Sequence[StoreRecord]) -> dict[str, float]:
         count = sum(record.quality == band for record in records)
         found[f"quality_{band}_count"] = count
         found[f"quality_{band}_pct"] = 100.0 * count / len(records)
-    return found | _pooled(good)
+    return found if tested is None else found | _pooled(tested, good)
 
 
-def _pooled(records: Sequence[StoreRecord]) -> dict[str, float]:
-    metrics = [record.metrics for record in records if record.metrics.get("test_samples")]
-    if not metrics:
-        return {}
-    samples = np.array([one["test_samples"] for one in metrics])
-    absolute = np.array([one["test_mae"] for one in metrics]) * samples
-    squared = np.square([one["test_rmse"] for one in metrics]) * samples
-    volume = np.array([one["test_volume"] for one in metrics])
-    bias = np.array([one.get("test_bias", 0.0) for one in metrics])
-    found = {
-        "test_mae": float(absolute.sum() / samples.sum()),
-        "test_rmse": float(np.sqrt(squared.sum() / samples.sum())),
-        "test_samples": float(samples.sum()),
-        "test_volume": float(volume.sum()),
-    }
-    if volume.sum() > 0:
-        found["test_wape"] = 100.0 * float(absolute.sum() / volume.sum())
-        found["test_bias"] = float((bias * volume).sum() / volume.sum())
-        for name in ("smape", "r2"):
-            there = np.array([f"test_{name}" in one for one in metrics])
-            if there.any():
-                values = np.array([one.get(f"test_{name}", 0.0) for one in metrics])
-                weights = np.where(there, volume, 0.0)
-                found[f"weighted_{name}"] = float((values * weights).sum() / weights.sum())
+def _pooled(tested: pl.DataFrame, records: Sequence[StoreRecord]) -> dict[str, float]:
+    """Measure all stores together, and average what is each store's own by sales."""
+    actual, predicted, lower, upper = (
+        tested[name].fill_null(np.nan).to_numpy() for name in ("actual", "predicted", "lower", "upper")
+    )
+    found = measure(actual, predicted, lower, upper).named("test")
+    # R2 of all stores together says how much stores differ, not how well each is forecast.
+    found.pop("test_r2", None)
+    volume = np.array([record.metrics.get("test_volume", 0.0) for record in records])
+    for name in ("smape", "r2"):
+        there = np.array([f"test_{name}" in record.metrics for record in records])
+        values = np.array([record.metrics.get(f"test_{name}", 0.0) for record in records])
+        weights = np.where(there, volume, 0.0)
+        if weights.sum() > 0:
+            found[f"weighted_{name}"] = float((values * weights).sum() / weights.sum())
     return found
 
 
@@ -100,9 +104,9 @@ def store_table(
         }
         for record in records
     ]
-    schema = {
-        **dict.fromkeys(("store", "partner", "run_id", "quality", "failure"), pl.String),
-        **dict.fromkeys(_TABLE_MEASURES, pl.Float64),
-        "sales": pl.List(pl.Float64),
+    schema: dict[str, pl.DataType] = {
+        **dict.fromkeys(("store", "partner", "run_id", "quality", "failure"), pl.String()),
+        **dict.fromkeys(_TABLE_MEASURES, pl.Float64()),
+        "sales": pl.List(pl.Float64()),
     }
     return pl.DataFrame(rows, schema=schema)

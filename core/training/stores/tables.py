@@ -36,7 +36,9 @@ def tested_rows(store: str, table: pl.DataFrame) -> pl.DataFrame:
 def spark(table: pl.DataFrame) -> list[float]:
     """Return up to 32 means of the last year of actual sales, for a small line in a table."""
     last = table["date"].max()
-    year = table.filter(pl.col("date") > pl.lit(last) - pl.duration(days=364))["actual"].drop_nulls().to_numpy()
+    year = (
+        table.filter(pl.col("date") > pl.lit(last) - pl.duration(days=364))["actual"].drop_nulls().to_numpy()
+    )
     parts = np.array_split(year, min(SPARK_POINTS, len(year))) if len(year) else []
     return [float(part.mean()) for part in parts]
 
@@ -50,7 +52,7 @@ def as_parquet(table: pl.DataFrame) -> bytes:
 
 def importance_csv(importance: tuple[tuple[str, float], ...]) -> bytes:
     """Write feature importance, the columns feature and importance (shares that sum to 1)."""
-    frame = pl.DataFrame(list(importance), schema={"feature": pl.String, "importance": pl.Float64}, orient="row")
+    frame = pl.DataFrame(
+        list(importance), schema={"feature": pl.String, "importance": pl.Float64}, orient="row"
+    )
     return frame.write_csv().encode()
-
-
