@@ -22,6 +22,7 @@ def main() -> None:
         st.Page("views/run.py", title="Run", icon=":material/description:"),
         st.Page("views/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("views/backtests.py", title="Backtests", icon=":material/monitoring:"),
+        st.Page("views/stores.py", title="Stores", icon=":material/storefront:"),
         st.Page("views/health.py", title="Health", icon=":material/monitor_heart:"),
     ]
     page = st.navigation(pages, position="top")

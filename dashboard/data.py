@@ -22,6 +22,9 @@ from core.backtests.significance.superior import (
 )
 from core.backtests.tear_sheet import TearSheet, TearSheetOptions, tear_sheet
 from core.backtests.types import EquityCurve, Trades
+from core.forecasts.changes import StoreMeasure
+from core.forecasts.desk import Pipeline, PipelineChanges
+from core.forecasts.logged.reading import ForecastReading
 from core.runs.artifacts.previews import Preview, preview
 from core.runs.explorer import Matches
 from core.runs.importance import Importance
@@ -178,3 +181,80 @@ def superior(tested: Sequence[tuple[str, EquityCurve]], benchmark: tuple[str, Eq
 def _superior(store: str, identities: tuple[str, ...], _curves: list[EquityCurve]) -> SpaResult:
     _, returns = common_returns(_curves)
     return superior_predictive_ability(returns[:, :-1], returns[:, -1])
+
+
+def pipeline(run_id: str) -> Pipeline:
+    """Return a pipeline with its stores; made anew when any run changes.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such run.
+    """
+    opened = workspace()
+    return _pipeline(opened.address.key, run_id, opened.runs.snapshot().generation)
+
+
+# Frozen values and tables that nobody changes: handed out as they are, as backtests are.
+@st.cache_resource(show_spinner="Reading the pipeline", max_entries=32, ttl=600)
+def _pipeline(store: str, run_id: str, generation: int) -> Pipeline:
+    return workspace().forecasts.pipeline(run_id)
+
+
+def store_forecast(pipeline: Pipeline, store: str) -> ForecastReading:
+    """Return the forecast of a store; read again only after its run has changed, or ten minutes."""
+    run_id = pipeline.stores["run_id"].gather((pipeline.stores["store"] == store).arg_true()).first()
+    return _store_forecast(workspace().address.key, _state(str(run_id)), store, pipeline)
+
+
+@st.cache_resource(show_spinner="Reading the forecast", max_entries=256, ttl=600)
+def _store_forecast(key: str, state: str, store: str, _pipeline: Pipeline) -> ForecastReading:
+    return workspace().forecasts.forecast(_pipeline, store)
+
+
+def sparks(pipeline: Pipeline) -> dict[str, list[float]]:
+    """Return a short line of sales for each store of a pipeline."""
+    return _sparks(workspace().address.key, _state(pipeline.run.run_id), pipeline)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32, ttl=600)
+def _sparks(key: str, state: str, _pipeline: Pipeline) -> dict[str, list[float]]:
+    return workspace().forecasts.sparks(_pipeline)
+
+
+def importance_of(run_id: str) -> tuple[tuple[str, float], ...]:
+    """Return the logged feature importance of a run."""
+    return _importance_of(workspace().address.key, _state(run_id), run_id)
+
+
+@st.cache_resource(show_spinner=False, max_entries=256, ttl=600)
+def _importance_of(key: str, state: str, run_id: str) -> tuple[tuple[str, float], ...]:
+    return workspace().forecasts.importance(run_id)
+
+
+def compared(old: Pipeline, new: Pipeline, measure: StoreMeasure, tolerance: float) -> PipelineChanges:
+    """Return what changes between two pipelines, with the test of Diebold and Mariano where both have forecasts."""
+    states = (_state(old.run.run_id), _state(new.run.run_id))
+    generation = workspace().runs.snapshot().generation
+    return _compared(workspace().address.key, states, generation, measure, tolerance, old, new)
+
+
+@st.cache_resource(show_spinner="Comparing store by store", max_entries=32, ttl=600)
+def _compared(
+    key: str,
+    states: tuple[str, str],
+    generation: int,
+    measure: StoreMeasure,
+    tolerance: float,
+    _old: Pipeline,
+    _new: Pipeline,
+) -> PipelineChanges:
+    desk = workspace().forecasts
+    forecasts = tuple(desk.all_forecasts(one) for one in (_old, _new))
+    return desk.compare(_old, _new, measure, tolerance, (forecasts[0], forecasts[1]))
+
+
+def _state(run_id: str) -> str:
+    """Tell a run's state from its others."""
+    snapshot = workspace().runs.snapshot()
+    return f"{run_id}:{snapshot.frame['digest'][snapshot.place(run_id)]}"

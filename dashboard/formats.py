@@ -21,6 +21,14 @@ _STATUS_LABELS = {
     "FAILED": "✕ Failed",
     "KILLED": "■ Killed",
 }
+_BAND_LABELS = {
+    "excellent": "● Excellent",
+    "good": "■ Good",
+    "fair": "◆ Fair",
+    "poor": "✚ Poor",
+    "unknown": "○ Unknown",
+    "failed": "✕ Failed",
+}
 _STAGE_LABELS = {
     "None": "○ None",
     "Staging": "◐ Staging",
@@ -163,6 +171,18 @@ def status_label(status: str | None) -> str:
 def stage_label(stage: str | None) -> str:
     """Name a model version's stage with a sign and a word; None is MLflow's stage "None"."""
     return _labelled("None" if stage is None else stage, _STAGE_LABELS)
+
+
+def band_label(band: str | None) -> str:
+    """Name a quality band with a sign and a word, so that it never depends on colour."""
+    return _labelled(band, _BAND_LABELS)
+
+
+def points(value: float | None) -> str:
+    """Write a number that is in percent already with three significant digits or two decimals: 9.11%, 123%."""
+    if value is None or not math.isfinite(value) or abs(value) >= 99.95:
+        return percent(None if value is None else value / 100)
+    return f"{value:.2f}%"
 
 
 def shortened(text: str, length: int) -> str:

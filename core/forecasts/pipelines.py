@@ -56,7 +56,7 @@ class Headline:
     volume : float or None
         Sales of the test period.
     bands, band_volumes : mapping of Band to int, of Band to float
-        Stores, and their share of all sales where volumes are known.
+        Stores, and their sales where volumes are known.
     """
 
     attempted: int
@@ -336,7 +336,7 @@ def _weighted(values: pl.Series, weights: pl.Series) -> float | None:
 def _band_volumes(stores: pl.DataFrame) -> dict[Band, float]:
     volume = _floats(stores["volume"].fill_null(0.0))
     bands = stores["quality"].to_numpy()
-    return {band: float(volume[bands == band].sum() / volume.sum()) for band in BANDS}
+    return {band: float(volume[bands == band].sum()) for band in BANDS}
 
 
 def _floats(values: pl.Series) -> npt.NDArray[np.float64]:

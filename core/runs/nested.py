@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from threading import Lock
 
+import numpy as np
 import polars as pl
 
-from core.runs.explorer import RunExplorer, RunsRequest
+from core.runs.explorer import Matches, RunExplorer, RunsRequest
 from core.runs.filters import equals, quote_key
 from core.runs.index.snapshot import PARENT_TAG
 from core.runs.types import Run
@@ -47,6 +48,13 @@ class NestedRuns:
             The columns of `RunExplorer.table`, then the chosen ones.
         """
         return self._explorer.table(self._explorer.children(run_id), columns)
+
+    def table(self, run_ids: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
+        """Return runs by their ids, in this order; those that the index does not know are left out."""
+        snapshot = self._explorer.snapshot()
+        places = [snapshot.frame["run_id"].index_of(run_id) for run_id in run_ids]
+        known = np.array([place for place in places if place is not None], dtype=np.int64)
+        return self._explorer.table(Matches(snapshot, known), columns)
 
     def with_param(self, key: str, value: str, columns: Sequence[str], most: int) -> pl.DataFrame:
         """Return the latest active runs that have a param with this value; columns as in `children`."""

@@ -10,6 +10,7 @@ RUN_PAGE = "views/run.py"
 RUNS_PAGE = "views/runs.py"
 COMPARE_PAGE = "views/compare.py"
 BACKTESTS_PAGE = "views/backtests.py"
+STORES_PAGE = "views/stores.py"
 
 
 def open_run(run_id: str) -> None:

@@ -20,6 +20,7 @@ from core.runs.sources import sqlite_files
 from core.runs.types import Dialect
 
 _ROWS_A_PART = 250_000
+_PATIENCE_MS = 10_000
 
 
 class Database(Protocol):
@@ -133,6 +134,9 @@ class SqliteDatabase:
             adbc_driver_sqlite.dbapi.connect(uri, autocommit=True) as connection,
             connection.cursor() as cursor,
         ):
+            # A training that writes holds its lock for some milliseconds at each commit.
+            cursor.execute(f"pragma busy_timeout = {_PATIENCE_MS}")
+            cursor.fetchall()
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": 65_536})
             yield cursor
 
