@@ -155,8 +155,9 @@ def _report(report: Any, as_json: bool) -> None:
             "metrics": dict(report.metrics),
             "notes": list(report.notes),
             "seconds": report.seconds,
-            "fitting_seconds": report.fitting_seconds,
             "logging_seconds": report.logging_seconds,
+            "fitting_work": report.fitting_work,
+            "logging_work": report.logging_work,
         }
         click.echo(json.dumps(values, indent=2))
         return

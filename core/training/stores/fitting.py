@@ -82,7 +82,7 @@ class StoreResult:
         Of the model's folder.
     importance : tuple of (str, float)
     seconds : float
-        Time of fitting.
+        Processor time of fitting.
     """
 
     store: str
@@ -107,15 +107,15 @@ class StoreFailedError(Exception):
 
 def fit_store(task: StoreTask, recipe: Recipe) -> StoreResult:
     """Fit, forecast and measure one store; whatever goes wrong becomes its `failure`."""
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         result = _fitted(task, recipe, began)
     except StoreFailedError as failed:
-        return StoreResult(task.store, str(failed), seconds=time.perf_counter() - began)
+        return StoreResult(task.store, str(failed), seconds=time.process_time() - began)
     except Exception as error:  # noqa: BLE001
         # One store must not stop the others; its reason is logged with its run.
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
-        return StoreResult(task.store, reason[:500], seconds=time.perf_counter() - began)
+        return StoreResult(task.store, reason[:500], seconds=time.process_time() - began)
     return result
 
 
@@ -284,5 +284,5 @@ def finished(
         n_features=n_features,
         files=files,
         importance=importance,
-        seconds=time.perf_counter() - began,
+        seconds=time.process_time() - began,
     )

@@ -75,18 +75,18 @@ class OneModel:
         yield from self._failed
         if not self._tasks:
             return
-        began = time.perf_counter()
+        began = time.process_time()
         recipe = self._recipe
         model = self._learn(recipe.cutoff)
         self.files = {**model.files, "scaler.json": json.dumps(model.scaler).encode()}
         self.importance = model.importance
         logs = self._logs(model, np.ones(len(self._days), dtype=bool))
         widths = self._widths()
-        share = (time.perf_counter() - began) / len(self._tasks)
+        share = (time.process_time() - began) / len(self._tasks)
         for at, task in enumerate(self._tasks):
             own = slice(self._bounds[at], self._bounds[at + 1])
             try:
-                started = time.perf_counter() - share
+                started = time.process_time() - share
                 yield finished(
                     task,
                     recipe,

@@ -96,8 +96,10 @@ class PipelineReport:
         Those of the pipeline's run.
     notes : tuple of str
         What was left out of the data or assumed.
-    seconds, fitting_seconds, logging_seconds : float
-        Elapsed time; the time that fitting took, added up over processes; the elapsed time of logging.
+    seconds, logging_seconds : float
+        Elapsed time, and that of it in which stores were logged (others are fitted meanwhile).
+    fitting_work, logging_work : float
+        Processor time of both, in seconds, added up over processes: how the work is split.
     """
 
     run_id: str
@@ -108,8 +110,9 @@ class PipelineReport:
     metrics: Mapping[str, float]
     notes: tuple[str, ...]
     seconds: float
-    fitting_seconds: float
     logging_seconds: float
+    fitting_work: float
+    logging_work: float
 
 
 Progress = Callable[[str, int, int], None]
@@ -218,7 +221,7 @@ class _Pipeline:
         self.design = design
         self.recipe = _recipe(options, sales, design)
         self.on_progress = on_progress
-        self.logging_seconds = self.fitting_seconds = 0.0
+        self.logging_seconds = self.logging_work = self.fitting_work = 0.0
         self.files: dict[str, bytes] = {}
         self._told = 0.0
 
@@ -231,18 +234,16 @@ class _Pipeline:
         forecasts: dict[str, pl.DataFrame] = {}
         self._tell("stores", resumed)
         for result in self._results(set(records)):
-            started = time.perf_counter()
-            record = self._record(result)
-            self.run.log_store(record)
+            self.fitting_work += result.seconds
+            with self._logging():
+                if result.failure is None:
+                    forecasts[result.store] = tables.forecast_table(result)
+                record = self._record(result, forecasts.get(result.store))
+                self.run.log_store(record)
             records[result.store] = record
-            if result.failure is None:
-                forecasts[result.store] = tables.forecast_table(result)
-            self.fitting_seconds += result.seconds
-            self.logging_seconds += time.perf_counter() - started
             self._tell(f"store {result.store}", len(records))
-        started = time.perf_counter()
-        report = self._sum_up(records, forecasts)
-        self.logging_seconds += time.perf_counter() - started
+        with self._logging():
+            report = self._sum_up(records, forecasts)
         failed = sum(record.failure is not None for record in records.values())
         if failed == len(records):
             reasons = next(iter(records.values())).failure
@@ -259,9 +260,20 @@ class _Pipeline:
             report,
             self.sales.notes,
             time.perf_counter() - began,
-            self.fitting_seconds,
             self.logging_seconds,
+            self.fitting_work,
+            self.logging_work,
         )
+
+    @contextmanager
+    def _logging(self) -> Iterator[None]:
+        """Count the time within as logging."""
+        started, worked = time.perf_counter(), time.thread_time()
+        try:
+            yield
+        finally:
+            self.logging_seconds += time.perf_counter() - started
+            self.logging_work += time.thread_time() - worked
 
     def _log_beginning(self) -> None:
         from core.tracking.reproducibility import gather
@@ -311,7 +323,7 @@ class _Pipeline:
                 np.ascontiguousarray(part.select(names).fill_null(np.nan).to_numpy(), dtype=np.float32),
             )
 
-    def _record(self, result: StoreResult) -> StoreRecord:
+    def _record(self, result: StoreResult, forecast: pl.DataFrame | None) -> StoreRecord:
         partner = self.sales.partners.get(result.store)
         params = {
             store_runs.STORE: result.store,
@@ -319,9 +331,9 @@ class _Pipeline:
             "horizon": str(self.recipe.horizon),
             **({store_runs.PARTNER: partner} if partner else {}),
         }
-        if result.failure is not None or result.train is None or result.test is None:
+        if forecast is None or result.train is None or result.test is None:
             return StoreRecord(result.store, partner, Band.FAILED, {}, params, result.failure)
-        files = {store_runs.TABLE: tables.as_parquet(tables.forecast_table(result))}
+        files = {store_runs.TABLE: tables.as_parquet(forecast)}
         if result.importance:
             files[store_runs.IMPORTANCE] = tables.importance_csv(result.importance)
         if result.files:

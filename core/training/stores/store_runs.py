@@ -22,6 +22,7 @@ from core.redaction import redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import RunInfo
 
 TABLE: Final = "forecast/predictions.parquet"
 STORES: Final = "forecast/stores.parquet"
@@ -73,7 +74,7 @@ class PipelineRun:
         self.run_id = run_id
         self.experiment_id = experiment_id
         self._tags = dict(tags)
-        self._unfinished: dict[str, tuple[str, int]] = {}
+        self._unfinished: dict[str, RunInfo] = {}
         self._ids: dict[str, str] = {}
 
     def begin(self, params: Mapping[str, str], tags: Mapping[str, str], files: Mapping[str, bytes]) -> None:
@@ -110,14 +111,14 @@ class PipelineRun:
         whole is deleted then.
         """
         found: dict[str, StoreRecord] = {}
-        open_runs: dict[str, list[tuple[str, int]]] = {}
+        open_runs: dict[str, list[RunInfo]] = {}
         with self._translated():
             for run in self._children():
                 store = run.data.tags.get(STORE)
                 if store is None:
                     continue
                 if run.info.status not in _ENDED:
-                    open_runs.setdefault(store, []).append((run.info.run_id, run.info.start_time))
+                    open_runs.setdefault(store, []).append(run.info)
                     continue
                 self._ids[store] = run.info.run_id
                 found[store] = StoreRecord(
@@ -130,8 +131,8 @@ class PipelineRun:
                 )
             for store, runs in open_runs.items():
                 twins = runs if store in found else runs[1:]
-                for run_id, _ in twins:
-                    self.client.delete_run(run_id)
+                for twin in twins:
+                    self.client.delete_run(twin.run_id)
                 if store not in found:
                     self._unfinished[store] = runs[0]
         return found
@@ -159,19 +160,15 @@ class PipelineRun:
         from mlflow.entities import Metric, Param
 
         with self._translated():
-            run_id, started = self._unfinished.pop(record.store, (None, 0))
-            if run_id is None:
-                run = self._create(record)
-                run_id, started = run.info.run_id, run.info.start_time
-            metrics = [Metric(key, value, started, 0) for key, value in record.metrics.items()]
+            run = self._unfinished.pop(record.store, None) or self._create(record)
+            metrics = [Metric(key, value, run.start_time, 0) for key, value in record.metrics.items()]
             params = [Param(key, value) for key, value in record.params.items()]
-            if metrics or params:
-                self.client.log_batch(run_id, metrics, params)
-            self._log_files(run_id, record.files)
-            self.client.set_terminated(run_id, "FAILED" if record.failure else "FINISHED")
-            self._ids[record.store] = run_id
+            self.client.log_batch(run.run_id, metrics, params)
+            self._log_files(run.run_id, record.files, run.artifact_uri)
+            self.client.set_terminated(run.run_id, "FAILED" if record.failure else "FINISHED")
+            self._ids[record.store] = run.run_id
 
-    def _create(self, record: StoreRecord) -> Any:
+    def _create(self, record: StoreRecord) -> RunInfo:
         tags = {
             **self._tags,
             _PARENT: self.run_id,
@@ -183,7 +180,7 @@ class PipelineRun:
         if TABLE in record.files:
             tags["mlflow.loggedArtifacts"] = json.dumps([{"path": TABLE, "type": "table"}])
         name = f"Store {record.partner}_{record.store}" if record.partner else f"Store {record.store}"
-        return self.client.create_run(self.experiment_id, tags=tags, run_name=name)
+        return self.client.create_run(self.experiment_id, tags=tags, run_name=name).info
 
     def forecast_of(self, store: str) -> pl.DataFrame:
         """Read a store's forecast back."""
@@ -221,16 +218,22 @@ class PipelineRun:
             self.client.set_tag(self.run_id, FAILURE, reason[:1000])
             self.client.set_terminated(self.run_id, "FAILED")
 
-    def _log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+    def _log_files(self, run_id: str, files: Mapping[str, bytes], place: str | None = None) -> None:
+        """Log files; `place` is the run's artifact URI where it is known, which spares MLflow a look."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
         if not files:
             return
+        repository = get_artifact_repository(
+            place or self.client.get_run(run_id).info.artifact_uri, self.client.tracking_uri
+        )
         folder = Path(tempfile.mkdtemp(prefix="greenroom-"))
         try:
             for path, content in files.items():
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
-            self.client.log_artifacts(run_id, str(folder))
+            repository.log_artifacts(str(folder))  # type: ignore[no-untyped-call]
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
