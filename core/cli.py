@@ -111,16 +111,30 @@ def up(tracking_uri: str | None, host: str | None, port: int | None, browser: bo
 @cli.command()
 @click.option("--tracking-uri", metavar="URI", help="Open this store instead of training a demo.")
 @click.option("--home", type=click.Path(path_type=Path), help="Where to build it.  [default: .greenroom]")
+@click.option(
+    "--stores",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Sales of your own stores (a row a store and day or week) instead of generated ones.",
+)
 @click.option("--serve/--no-serve", default=True, help="Open the dashboard when it is built.")
 @click.option("--port", type=int, help="Port to listen on.")
 @click.option("--open/--no-open", "browser", default=True, help="Open the browser.")
-def demo(tracking_uri: str | None, home: Path | None, serve: bool, port: int | None, browser: bool) -> None:
+def demo(
+    tracking_uri: str | None,
+    home: Path | None,
+    stores: Path | None,
+    serve: bool,
+    port: int | None,
+    browser: bool,
+) -> None:
     """Train a demo workspace for real and open the dashboard on it.
 
     \b
     Examples:
       greenroom demo
       greenroom demo --no-serve
+      greenroom demo --stores sales.csv
       greenroom demo --tracking-uri file:./mlruns      look at your own store instead
     """
     from dataclasses import replace
@@ -139,6 +153,7 @@ def demo(tracking_uri: str | None, home: Path | None, serve: bool, port: int | N
                 settings.effective_tracking_uri,
                 settings.home.resolve() / "artifacts",
                 lambda what, done, total: report(SyncProgress(what, done, total)),
+                stores,
             )
         click.echo(output.demo_sentence(built))
     workspace = open_workspace(settings)

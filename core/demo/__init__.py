@@ -1,4 +1,4 @@
-"""A demo workspace: scikit-learn runs and backtests of trading rules in five MLflow experiments, ready in seconds."""
+"""A demo workspace: scikit-learn runs, backtests and store forecasts in six MLflow experiments, ready in a minute."""
 
 from core.demo.build import DemoReport, build_demo
 

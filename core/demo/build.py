@@ -19,15 +19,18 @@ from core.demo.guards import mlflow_errors_translated, only_builder, open_client
 from core.demo.plan import ExperimentPlan, SweepPlan
 from core.demo.record import ABANDONED, KEPT, RUN_TAG, Desk, record_run
 from core.demo.record_backtests import record_backtests
+from core.demo.record_stores import record_stores
+from core.demo.store_plans import StoreExperiment, store_experiment
 from core.demo.sweep import record_sweep
 from core.errors import BadInputError
+from core.training.stores.sales import read_sales
 
 VERSION: Final = "1"
 COMPLETE_TAG: Final = "greenroom.demo"
 BUILDING_TAG: Final = "greenroom.demo_building"
 DIRECTIONS_TAG: Final = "greenroom.higher_is_better"
 
-Plan: TypeAlias = ExperimentPlan | BacktestExperiment
+Plan: TypeAlias = ExperimentPlan | BacktestExperiment | StoreExperiment
 Progress: TypeAlias = Callable[[str, int, int], None]
 
 Found = TypeVar("Found")
@@ -54,8 +57,15 @@ class DemoReport:
     seconds: float
 
 
-def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | None = None) -> DemoReport:
-    """Train small scikit-learn models and backtest trading rules on data that ship with packages; log all to MLflow.
+def build_demo(
+    tracking_uri: str,
+    artifact_root: Path,
+    on_progress: Progress | None = None,
+    stores: Path | None = None,
+) -> DemoReport:
+    """Train small models, backtest trading rules and forecast stores; log all to MLflow.
+
+    Models and rules use data that ship with packages, stores use generated sales or a file.
 
     An experiment carries the tag ``greenroom.demo_building`` while it is built and ``greenroom.demo`` once it
     is complete. A complete one is left as it is; of a half-built one the demo's own runs are deleted and it
@@ -71,6 +81,8 @@ def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | N
         Folder for the artifacts; created where it is missing.
     on_progress : callable, optional
         Called after each run with its name, the number of runs done and the number of runs to do.
+    stores : Path, optional
+        A file of sales, a row a store and day or week, instead of generated ones; its first 45 stores are used.
 
     Returns
     -------
@@ -79,7 +91,8 @@ def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | N
     Raises
     ------
     BadInputError
-        If somebody else's experiment has the name of one of the demo's; nothing has been changed then.
+        If somebody else's experiment has the name of one of the demo's, or the file of sales cannot be used;
+        nothing has been changed then.
     GreenroomError
         If another process is building a demo with the same artifact root.
     SourceError
@@ -87,7 +100,10 @@ def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | N
     """
     started = perf_counter()
     artifact_root.mkdir(parents=True, exist_ok=True)
-    plans: tuple[Plan, ...] = (*demo_experiments(), *backtest_experiments())
+    shops = (
+        store_experiment(None) if stores is None else store_experiment(stores, len(read_sales(stores).stores))
+    )
+    plans: tuple[Plan, ...] = (*demo_experiments(), *backtest_experiments(), shops)
     with only_builder(artifact_root), quiet_mlflow(), mlflow_errors_translated():
         client = open_client(tracking_uri)
         found = {plan.name: _find_ours(client, plan.name) for plan in plans}
@@ -100,6 +116,8 @@ def build_demo(tracking_uri: str, artifact_root: Path, on_progress: Progress | N
             experiment_id = _prepare(client, plan, found[plan.name], artifact_root)
             if isinstance(plan, BacktestExperiment):
                 record_backtests(tracking_uri, plan, report_run)
+            elif isinstance(plan, StoreExperiment):
+                record_stores(tracking_uri, plan, artifact_root, report_run)
             else:
                 _record(client, plan, experiment_id, report_run)
             client.set_experiment_tag(experiment_id, COMPLETE_TAG, VERSION)

@@ -60,8 +60,8 @@ class PipelineOptions:
         Processes at once on this machine; None is one a processor.
     run_id : str or None
         Go on with this pipeline.
-    tags : mapping of str to str
-        More tags of the pipeline's run.
+    tags, run_tags : mapping of str to str
+        More tags of all runs, and of the pipeline's run alone.
     """
 
     data: Path
@@ -82,6 +82,7 @@ class PipelineOptions:
     run_id: str | None = None
     thresholds: tuple[Threshold, ...] = DEFAULT_THRESHOLDS
     tags: Mapping[str, str] = field(default_factory=dict)
+    run_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,12 @@ def run_pipeline(
 
 
 def _open_run(options: PipelineOptions, client: MlflowClient, artifact_location: str | None) -> PipelineRun:
-    user = _user()
-    tags = {"mlflow.user": user, "mlflow.source.name": "greenroom stores", "mlflow.source.type": "PROJECT"}
+    tags = {
+        "mlflow.user": _user(),
+        "mlflow.source.name": "greenroom stores",
+        "mlflow.source.type": "PROJECT",
+        **options.tags,
+    }
     with mlflow_answers("The pipeline could not be started", "the same command"):
         if options.run_id is not None:
             found = client.get_run(options.run_id)
@@ -177,7 +182,7 @@ def _open_run(options: PipelineOptions, client: MlflowClient, artifact_location:
             else client.create_experiment(options.experiment, artifact_location=artifact_location)
         )
         name = options.run_name or f"Training_Pipeline_{datetime.now():%Y%m%d_%H%M%S}"
-        created = client.create_run(experiment_id, run_name=name, tags={**tags, **options.tags})
+        created = client.create_run(experiment_id, run_name=name, tags={**tags, **options.run_tags})
         return PipelineRun(client, created.info.run_id, experiment_id, tags)
 
 
