@@ -13,7 +13,7 @@ def spellings(text: str) -> tuple[str, ...]:
 
 
 TIME = spellings(
-    "time date datetime timestamp index unnamed0 ts day dt bartime datetimeutc dates times timestamps"
+    "time date datetime timestamp index unnamed0 ts ds day dt bartime datetimeutc dates times timestamps"
 )
 
 

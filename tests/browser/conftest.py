@@ -18,7 +18,10 @@ from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests import servers, stores
+from core.training.stores.models import ModelKind
+from tests import pipelines, servers, stores
+
+EXPERIMENT = "预测 <b>shops</b>"
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,12 @@ class Dashboard:
     tracking_uri: str
     experiment: str
     run_ids: list[str]
+    pipelines: tuple[str, str]
 
 
 def _fill(client: MlflowClient, folder: Path, runs: int = 130) -> tuple[str, list[str]]:
     """Log an experiment that has a bit of everything: seeds, parents, curves, artifacts, awkward names."""
-    experiment = client.create_experiment("预测 <b>shops</b>", artifact_location=str(folder / "artifacts"))
+    experiment = client.create_experiment(EXPERIMENT, artifact_location=str(folder / "artifacts"))
     data = mlflow.data.from_numpy(np.arange(20), name="sales")._to_mlflow_entity()
     ids = []
     for number in range(runs):
@@ -85,17 +89,23 @@ def _log_backtest(client: MlflowClient, run_id: str, seed: int) -> None:
 
 @pytest.fixture(scope="session")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """The dashboard on a store of 130 runs."""
+    """The dashboard on a store of 130 runs and two pipelines of store forecasts."""
     folder = tmp_path_factory.mktemp("browser")
     uri = stores.new_sqlite(folder)
-    experiment, ids = _fill(MlflowClient(uri), folder)
+    client = MlflowClient(uri)
+    # Before the others, which are made to look older: pages show the latest first.
+    trained = [
+        pipelines.train(client, folder, kind, name, "store forecasts")
+        for kind, name in ((ModelKind.SEASONAL_NAIVE, "last week again"), (ModelKind.RIDGE, "ridge"))
+    ]
+    experiment, ids = _fill(client, folder)
     port = servers.free_port()
     command = [sys.executable, "-m", "core.cli", "up", "--port", str(port), "--tracking-uri", uri]
     environment = {"GREENROOM_HOME": str(folder / "home")}
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     with servers.process(command, folder / "dashboard.log", **environment) as running:
         servers.wait_for(f"http://127.0.0.1:{port}/_stcore/health", running)
-        yield Dashboard(f"http://127.0.0.1:{port}", uri, experiment, ids)
+        yield Dashboard(f"http://127.0.0.1:{port}", uri, experiment, ids, (trained[0], trained[1]))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.browser
 PLACES = [
     *("overview", "runs", "charts", "run", "artifacts", "compare", "health"),
     *("backtest", "returns", "significance", "overlay"),
+    *("stores", "partners", "store", "changes"),
 ]
 
 
@@ -22,6 +23,7 @@ def test_no_serious_violation(
     open_page: OpenPage, dashboard: Dashboard, place: str, width: int, scheme: str
 ) -> None:
     ids = dashboard.run_ids
+    old, new = dashboard.pipelines
     path = {
         "overview": "/",
         "runs": "/runs",
@@ -34,6 +36,10 @@ def test_no_serious_violation(
         "returns": f"/backtests?runs={ids[-2]}&section=Returns",
         "significance": f"/backtests?runs={ids[-2]}&section=Significance",
         "overlay": f"/backtests?runs={','.join(ids[-4:-1])}",
+        "stores": f"/stores?run={new}",
+        "partners": f"/stores?run={new}&show=Partners",
+        "store": f"/stores?run={new}&against={old}&show=One+store&store=S002",
+        "changes": f"/stores?run={new}&against={old}&show=Changes",
     }[place]
     page = open_page(path, width=width, scheme=scheme)
     found = Axe().run(page).response["violations"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 import pytest
 from mlflow import MlflowClient
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Dashboard, OpenPage, settle
+from tests.browser.conftest import EXPERIMENT, Dashboard, OpenPage, settle
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +22,7 @@ def _choose(page: Page, label: str, option: str) -> None:
 
 def test_filter_sort_select_compare_and_share(open_page: OpenPage, dashboard: Dashboard) -> None:
     client = MlflowClient(dashboard.tracking_uri)
-    page = open_page("/runs")
+    page = open_page(f"/runs?exp={quote(EXPERIMENT)}")
     expect(page.get_by_text("130 runs")).to_be_visible()
 
     page.get_by_label("Filter", exact=True).fill("params.model = 'ridge' AND metrics.score > 0.5")
@@ -57,7 +58,7 @@ def test_filter_sort_select_compare_and_share(open_page: OpenPage, dashboard: Da
 
 
 def test_address_of_a_filtered_sorted_table_opens_the_same_table(open_page: OpenPage) -> None:
-    page = open_page("/runs")
+    page = open_page(f"/runs?exp={quote(EXPERIMENT)}")
     page.get_by_label("Filter", exact=True).fill("attributes.status = 'FAILED'")
     page.keyboard.press("Enter")
     settle(page)
