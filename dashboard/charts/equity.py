@@ -11,7 +11,8 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.backtests.types import Trades
-from dashboard.charts.theme import GREY, OKABE_ITO, TEXT_GREY, add_band, empty_figure, number_axis, plain
+from dashboard.charts.events import Event, add_events, events_within
+from dashboard.charts.theme import GREY, OKABE_ITO, add_band, empty_figure, number_axis
 from dashboard.charts.thinning import band_extremes, drawable, finite
 from dashboard.charts.time_series import (
     MAX_POINTS,
@@ -20,7 +21,6 @@ from dashboard.charts.time_series import (
     ValueAxis,
     add_lines,
     finish_over_time,
-    hover_format,
     iso_times,
     left_out_notes,
     lines_to_draw,
@@ -30,11 +30,7 @@ from dashboard.charts.time_series import (
 from dashboard.formats import MISSING, count
 
 MAX_TRADES = 1_000
-MAX_EVENTS = 30
 HEIGHT = 400
-
-Event = tuple[np.datetime64, str]
-"""A UTC time and what happened then."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -113,7 +109,7 @@ def equity_figure(
     if bands:
         notes.append(f"band: {', '.join(dict.fromkeys(band.label for band in bands))}")
     notes += left_out_notes(lines, drawn, limit, log_y)
-    marked, missing = _events_within(events, drawn)
+    marked, missing = events_within(events, *period(drawn))
     notes.append(missing)
     low, high = finish_over_time(
         figure, drawn, axis, title=title, notes=notes, height=HEIGHT, reference=1.0 if rebased else None
@@ -121,7 +117,7 @@ def equity_figure(
     settings = number_axis([low, high], log_y)
     # In full also on a log axis, not as "1×10⁶".
     figure.update_yaxes(**{**settings, "tickformat": ",.12~g"} if log_y else settings)
-    _add_events(figure, marked, 10**low if log_y else low)
+    add_events(figure, marked, 10**low if log_y else low)
     return figure.update_layout(
         dragmode="select",
         selectdirection="h",
@@ -196,50 +192,6 @@ def _marks(
         hovertemplate="%{hovertext}<extra></extra>",
         showlegend=False,
         cliponaxis=False,
-    )
-
-
-def _events_within(events: Sequence[Event], drawn: Sequence[TimeLine]) -> tuple[list[Event], str]:
-    """Return the last thirty events in the period of the lines, in order, and a note on the others."""
-    first, last = period(drawn)
-    marked = sorted(event for event in events if first <= event[0] <= last)[-MAX_EVENTS:]
-    missing = len(events) - len(marked)
-    return marked, f"{count(missing, 'event')} not marked" if missing else ""
-
-
-def _add_events(figure: go.Figure, events: Sequence[Event], bottom: float) -> None:
-    """Draw upright lines on a finished figure, a mark to hover over below, and names where there is room."""
-    if not events:
-        return
-    first, last = (np.datetime64(edge) for edge in figure.layout.xaxis.range)
-    times = np.array([time for time, _ in events])
-    named = first
-    for x, (time, label) in zip(iso_times(times).tolist(), events, strict=True):
-        figure.add_vline(x=x, line={"color": TEXT_GREY, "width": 1, "dash": "dot"})
-        if time - named >= (last - first) / 25:
-            named = time
-            figure.add_annotation(
-                x=x,
-                y=1,
-                yref="paper",
-                text=plain(label, 24),
-                textangle=-90,
-                xanchor="right",
-                yanchor="top",
-                showarrow=False,
-                font={"size": 11, "color": TEXT_GREY},
-            )
-    figure.add_trace(
-        go.Scatter(
-            x=iso_times(times),
-            y=np.full(len(times), bottom),
-            mode="markers",
-            marker={"symbol": "diamond", "size": 8, "color": TEXT_GREY},
-            hovertext=[plain(label) for _, label in events],
-            hovertemplate=f"<b>%{{hovertext}}</b><br>%{{x|{hover_format(times)}}} UTC<extra></extra>",
-            showlegend=False,
-            cliponaxis=False,
-        )
     )
 
 

@@ -197,6 +197,42 @@ def add_band(
     figure.add_trace(go.Scatter(x=x, y=high, fill="tonexty", fillcolor=faded(colour, 0.18), **hidden))
 
 
+def add_gapped_band(
+    figure: go.Figure,
+    x: npt.NDArray[np.str_],
+    low: npt.NDArray[np.float64],
+    high: npt.NDArray[np.float64],
+    colour: str,
+    name: str,
+) -> None:
+    """Fill between two lines that share their x values and stay open where one is NaN; it has a legend entry.
+
+    One trace, an outline for each stretch without NaN, however many there are.
+    """
+    there = ~(np.isnan(low) | np.isnan(high))
+    edges = np.flatnonzero(np.diff(there, prepend=False, append=False)).reshape(-1, 2)
+    xs, ys = [], []
+    for start, end in edges:
+        forth = np.arange(start, end)
+        xs += [x[forth], x[forth[::-1]], x[start : start + 1]]
+        ys += [high[forth], low[forth[::-1]], np.array([np.nan])]
+    if not xs:
+        return
+    figure.add_trace(
+        go.Scatter(
+            x=np.concatenate(xs),
+            y=np.concatenate(ys),
+            name=plain(name),
+            mode="lines",
+            # A line, for an interval at a single time has no area.
+            line={"width": 1, "color": faded(colour, 0.4)},
+            fill="toself",
+            fillcolor=faded(colour, 0.18),
+            hoverinfo="skip",
+        )
+    )
+
+
 def faded(colour: str, opacity: float) -> str:
     """Return a colour such as "#0072B2" with an opacity."""
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from core.backtests.types import Drawdown, Trades
-from dashboard.charts.equity import MAX_EVENTS, MAX_TRADES, EquityBand, equity_figure
+from dashboard.charts.equity import MAX_TRADES, EquityBand, equity_figure
+from dashboard.charts.events import MAX_EVENTS
 from dashboard.charts.line_ends import LABEL_WIDTH
 from dashboard.charts.rolling import rolling_figure
 from dashboard.charts.theme import GREY
