@@ -105,7 +105,12 @@ def test_the_sp500_has_its_known_figures(market):
 @settings(deadline=None)
 @given(cases())
 def test_any_series_measures_as_defined(case):
-    assert differences(case, NAIVE) == []
+    # A benchmark that hardly moves has a beta of rounding, which alpha raises to the power of a year.
+    moves = [benchmark for _, benchmark in case.pairs]
+    hardly = bool(moves) and max(moves) - min(moves) < 1e-6
+    assert (
+        differences(case, {k: v for k, v in NAIVE.items() if not (hardly and k in ("alpha", "beta"))}) == []
+    )
 
 
 @settings(deadline=None)
@@ -118,6 +123,9 @@ def test_any_series_measures_as_empyrical(case):
     skipped |= {"calmar", "sortino", "tail_ratio", "omega"} if NAIVE["max_drawdown"](case) == 0 else set()
     if abs(NAIVE["value_at_risk"](case)) < 1e-12:
         skipped |= {"tail_ratio"}
+    if of(case).alpha is None:
+        # Lost more than all of it in a period: no year of that is defined, whatever its even power is.
+        skipped |= {"alpha"}
     assert differences(case, {k: v for k, v in EMPYRICAL.items() if k not in skipped}) == []
 
 
