@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import sections, stores
+from benchmarks import pipelines, sections, stores
 from benchmarks.lines import Report
 from benchmarks.subjects import Subject
 
 _PREAMBLE = """\
-Each measurement runs in a process of its own. MLflow is measured on 10,000 runs and on the wide store only:
-on 100,000 runs in SQLite its queries are too slow to wait for. No limit is a test: a busy
-machine misses some."""
+Each measurement runs in a process of its own. MLflow is measured on 10,000 runs, on the wide store and
+on three pipelines only: on 100,000 runs in SQLite its queries are too slow to wait for. No limit is a test: a
+busy machine misses some."""
 
 
 def main() -> None:
@@ -40,9 +40,11 @@ def main() -> None:
             Subject("10,000 runs", stores.SMALL, given.store_10k, folder, work),
             Subject("100,000 runs", stores.LARGE, given.store_100k, folder, work),
             Subject("1,500 runs of 1,500 metrics", stores.WIDE, given.store_wide, folder, work),
+            Subject("50 pipelines of 1,115 stores", pipelines.USUAL, None, folder, work, pipelines.make),
             report,
             work,
             given.bars.resolve() if given.bars else None,
+            given.stores_data.resolve() if given.stores_data else None,
         )
         for name in given.only or sections.SECTIONS:
             sections.SECTIONS[name](bench)
@@ -70,6 +72,12 @@ def _arguments() -> argparse.Namespace:
         )
     parser.add_argument(
         "--bars", type=Path, metavar="FILE", help="CSV of five-minute bars with the columns time and close"
+    )
+    parser.add_argument(
+        "--stores-data",
+        type=Path,
+        metavar="FILE",
+        help="Parquet of daily sales to train on: Store, Date, Sales",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     parser.add_argument("--only", nargs="+", choices=list(sections.SECTIONS), help="measure these only")

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.measuring import Times, timed, times, use_store
+from benchmarks.rerunning import APP, run_page
 
 BARS = 91_157
 _RUNS, _POINTS = 20, 5_000
 _LOGGED, _TRADES = 100_000, 2_000
-_APP = Path(__file__).resolve().parents[1] / "dashboard" / "app.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,28 +130,20 @@ def overlay(folder: Path, repetitions: int) -> Overlaid:
     workspace = open_workspace()
     workspace.runs.sync()
     workspace.close()
-    page = AppTest.from_file(str(_APP), default_timeout=120)
-    _run(page)
+    page = AppTest.from_file(str(APP), default_timeout=120)
+    run_page(page)
     page.query_params["runs"] = ",".join(ids)
     page.switch_page("views/backtests.py")
-    first = _run(page)
+    first = run_page(page)
     seconds = []
     for turn in range(repetitions):
         # Nothing of what is drawn can be taken from the last rerun: every measure changes with the rate.
         page.number_input(key="rf").set_value(0.25 * (turn + 1))
-        seconds.append(_run(page))
+        seconds.append(run_page(page))
     charts = page.get("plotly_chart")
     if len(charts) != 2:
         raise RuntimeError(f"The page shows {len(charts)} charts instead of two.")
     return Overlaid(first, Times(tuple(seconds)), sum(len(one.proto.spec) for one in charts))
-
-
-def _run(page: Any) -> float:
-    seconds, _ = timed(page.run)
-    troubles = [*page.exception, *page.error]
-    if troubles:
-        raise RuntimeError(f"The page shows an error: {troubles[0].value}")
-    return seconds
 
 
 def logging_one(folder: Path, repetitions: int) -> tuple[Times, Times]:

@@ -22,7 +22,7 @@ class Line:
     subject : str
         The store, such as "100,000 runs".
     figure : float
-        Greenroom's, in `unit`: "s" (seconds), "bytes" or "times".
+        Greenroom's, in `unit`: "s" (seconds), "bytes", "times" or "share" (0 to 1).
     taken : str
         Which of how many measurements the figure is.
     limit : float, optional
@@ -82,6 +82,8 @@ def shown(value: float, unit: str) -> str:
     """Return a figure for people, with three significant digits."""
     if unit == "bytes":
         return f"{value / 1e6:,.0f} MB" if value >= 1e7 else f"{value / 1e3:,.0f} kB"
+    if unit == "share":
+        return f"{value:.1%}"
     if unit == "times":
         return f"{value:.1f} ×"
     if value < 1:

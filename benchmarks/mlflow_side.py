@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measuring import Times, timed, times
@@ -55,3 +56,18 @@ def histories(path: Path, run_ids: Sequence[str], key: str, repetitions: int) ->
         points = sum(len(client.get_metric_history(run_id, key)) for run_id in run_ids)
 
     return times([read] * repetitions), points
+
+
+def children(path: Path, parents: Sequence[str]) -> tuple[Times, tuple[dict[str, float], ...]]:
+    """Read the child runs of each parent into a pandas frame; return times, and each run's test_smape."""
+    import mlflow
+
+    mlflow.set_tracking_uri(uri(path))
+    found: list[dict[str, float]] = []
+
+    def read(parent: str) -> None:
+        wanted = f"tags.`mlflow.parentRunId` = '{parent}'"
+        frame = mlflow.search_runs(filter_string=wanted, search_all_experiments=True)
+        found.append(dict(zip(frame["run_id"], frame["metrics.test_smape"], strict=True)))
+
+    return times([partial(read, parent) for parent in parents]), tuple(found)

@@ -11,8 +11,8 @@ from benchmarks.searching import Query, queries
 from benchmarks.stores import uri
 from core.workspace import open_workspace
 
-_APP = Path(__file__).resolve().parents[1] / "dashboard" / "app.py"
-_SECONDS_AT_MOST = 60
+APP = Path(__file__).resolve().parents[1] / "dashboard" / "app.py"
+SECONDS_AT_MOST = 60
 # The page lets nobody choose many more of one kind.
 MOST_COLUMNS = 100
 
@@ -31,17 +31,17 @@ def pages(path: Path, home: Path, count: int) -> Reran:
     from streamlit.testing.v1 import AppTest
 
     use_store(uri(path), home)
-    test = AppTest.from_file(str(_APP), default_timeout=_SECONDS_AT_MOST)
+    test = AppTest.from_file(str(APP), default_timeout=SECONDS_AT_MOST)
     # Leaves the Overview as the page that was open before, as a person would.
-    _run(test)
+    run_page(test)
     test.switch_page("views/runs.py")
-    first = _run(test)
+    first = run_page(test)
     asked = queries(2 * count)
     plain = [_ask(test, query) for query in asked[:count]]
     runs = open_workspace().runs
     for table in ("metrics", "params", "tags"):
         test.session_state[table] = [key for key, _ in runs.keys(table)][:MOST_COLUMNS]
-    _run(test)
+    run_page(test)
     all_columns = [_ask(test, query) for query in asked[count:]]
     return Reran(first, Times(tuple(plain)), Times(tuple(all_columns)))
 
@@ -51,13 +51,14 @@ def _ask(test: Any, query: Query) -> float:
     test.session_state["q"] = query.filter
     test.session_state["sort"] = field
     test.session_state["desc"] = direction == "DESC"
-    seconds = _run(test)
+    seconds = run_page(test)
     if not len(test.dataframe) or not len(test.dataframe[0].value):
         raise RuntimeError(f"The Runs page shows no rows for {query}.")
     return seconds
 
 
-def _run(test: Any) -> float:
+def run_page(test: Any) -> float:
+    """Run a page and return the seconds it took; an error on it is one here."""
     seconds, _ = timed(test.run)
     troubles = [*test.exception, *test.error]
     if troubles:

@@ -6,28 +6,42 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import backtesting, browsing, histories, mlflow_side, rerunning, searching, syncing
+from benchmarks import (
+    backtesting,
+    browsing,
+    forecasting,
+    histories,
+    mlflow_side,
+    rerunning,
+    searching,
+    store_training,
+    syncing,
+)
 from benchmarks.lines import Line, Report, shown
 from benchmarks.measuring import Times, in_child
 from benchmarks.subjects import Subject
 
 _PAGES, _RERUNS = 60, 25
-_MLFLOW_PAGES, _MLFLOW_FRAMES = 5, 2
+_MLFLOW_PAGES, _MLFLOW_FRAMES, _MLFLOW_PIPELINES = 5, 2, 3
+_COMPARISONS = 15
 
 
 @dataclass
 class Bench:
-    """The three stores, the report, and figures by store for the growth.
+    """The tracking stores, the report, and figures by tracking store for the growth.
 
-    `bars` is a file of five-minute bars, or None for a random walk; `work` a folder for what is made.
+    `bars` is a file of five-minute bars, or None for a random walk; `stores_data` a file of the sales of stores, or
+    None for generated ones; `work` a folder for what is made.
     """
 
     small: Subject
     large: Subject
     wide: Subject
+    pipelines: Subject
     report: Report
     work: Path
     bars: Path | None = None
+    stores_data: Path | None = None
     by_store: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def add(
@@ -194,6 +208,50 @@ def backtests(bench: Bench) -> None:
     )
 
 
+def stores(bench: Bench) -> None:
+    """The page Stores, a pipeline's table of stores, and training a pipeline."""
+    subject = bench.pipelines
+    seen, _ = in_child(forecasting.pages, subject.store, subject.home, _RERUNS, _COMPARISONS)
+    what = "rerun of the Stores page, other search, filter and order"
+    bench.add(subject, what, seen.filtered, p95=True, limit=0.3)
+    bench.add(subject, "rerun with another pipeline", seen.pipelines, p95=True)
+    what = "rerun with another store, its forecast in"
+    bench.add(subject, f"{what} a table of its own", seen.own_table, p95=True, limit=0.3)
+    bench.add(subject, f"{what} its pipeline's table", seen.whole_table, p95=True, limit=0.3)
+    bench.add(subject, "two pipelines compared, every store tested", seen.compared, p95=True, limit=0.5)
+    bench.add(subject, "first run of the Stores page in a process", Times((seen.first,)))
+    _same_table_of_stores(bench)
+    _trained(bench)
+
+
+def _same_table_of_stores(bench: Bench) -> None:
+    subject = bench.pipelines
+    ours, _ = in_child(forecasting.tables, subject.store, subject.home, _MLFLOW_PIPELINES)
+    with subject.copy() as copy:
+        (theirs, smape), _ = in_child(mlflow_side.children, copy, ours.parents)
+    same = sum(one == other for one, other in zip(ours.smape, smape, strict=True))
+    what = f"a pipeline's table of stores, {same} of {len(smape)} with the same runs and test_smape"
+    bench.add(subject, what, ours.times, other=theirs.median, least_ratio=50)
+    bench.add(subject, "first table of a process, with the list of pipelines", Times((ours.first,)))
+
+
+def _trained(bench: Bench) -> None:
+    found, _ = in_child(store_training.measure, bench.work / "training", bench.stores_data)
+    subject = f"{found.stores:,} stores, {found.rows:,} rows"
+    what = "gradient boosting for each store, all logged on SQLite"
+    bench.add(subject, what, Times((found.seconds,)), limit=240)
+    if found.peak is not None:
+        taken = f"most of {found.looks} looks, PSS"
+        what = "memory of the trainer and its workers"
+        bench.report.add(Line(subject, what, found.peak, "bytes", taken, 3e9))
+    what = "processor time of fitting and logging"
+    bench.add(subject, what, Times((found.work,)))
+    what = "logging, of this processor time"
+    bench.report.add(Line(subject, what, found.logging_share, "share", "once", 0.25))
+    what = "elapsed time in which stores were logged, others fitted"
+    bench.add(subject, what, Times((found.logging_seconds,)))
+
+
 def growth(bench: Bench) -> None:
     """How much more ten times the runs take."""
     subject = f"{bench.small.name} → {bench.large.name}"
@@ -210,4 +268,5 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "wide": wide,
     "browser": browser,
     "backtests": backtests,
+    "stores": stores,
 }

@@ -9,7 +9,8 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 EXPERIMENT = "benchmark"
 # Part of the file name: raise it with any change of the content, so that a kept store is made anew.
 _CONTENT = 1
-_LATEST_START = 1_780_000_000_000
+LATEST_START = 1_780_000_000_000
 _MINUTE = 60_000
 _TRACED_METRICS = 4
 _OTHER_POINTS = 10
@@ -72,23 +73,88 @@ def uri(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def make(path: Path, shape: Shape) -> None:
-    """Make a store; what stands at `path` is replaced once the new one is complete."""
+@dataclass(frozen=True, slots=True)
+class BulkRun:
+    """A run as it is inserted; times in milliseconds, `artifact_uri` relative to the store's folder."""
+
+    run_id: str
+    name: str
+    user: str
+    status: str
+    start: int
+    end: int
+    artifact_uri: str
+
+
+class Rows:
+    """Collects rows and inserts them in large batches."""
+
+    def __init__(self, connection: sqlite3.Connection, experiment: int) -> None:
+        self._connection = connection
+        self._experiment = experiment
+        self._waiting: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _INSERTS}
+
+    def add_run(
+        self, run: BulkRun, params: Iterable[tuple[str, str]], tags: Iterable[tuple[str, str]]
+    ) -> None:
+        """Add a run without metrics."""
+        if len(self._waiting["metrics"]) > _ROWS_A_BATCH:
+            self.insert()
+        head = (run.run_id, run.name, run.user, run.status, run.start, run.end, run.artifact_uri)
+        self._waiting["runs"].append((*head, self._experiment))
+        self._waiting["params"].extend((run.run_id, key, value) for key, value in params)
+        self._waiting["tags"].extend((run.run_id, key, value) for key, value in tags)
+
+    def add_metric(
+        self,
+        run: BulkRun,
+        key: str,
+        last: tuple[float, int, int],
+        earlier: Iterable[tuple[float, int, int]] = (),
+    ) -> None:
+        """Add a metric; its points are value, time and step."""
+        latest = (run.run_id, key, *last)
+        self._waiting["metrics"].extend((run.run_id, key, *point) for point in earlier)
+        self._waiting["metrics"].append(latest)
+        self._waiting["latest_metrics"].append(latest)
+
+    def insert(self) -> None:
+        """Insert what was added."""
+        for table, statement in _INSERTS.items():
+            self._connection.executemany(statement, self._waiting[table])
+            self._waiting[table].clear()
+        self._connection.commit()
+
+
+@contextmanager
+def new_store(path: Path) -> Iterator[Rows]:
+    """Yield what takes the rows of a store; what stands at `path` is replaced once they are all in it."""
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)
     experiment = _empty(draft)
-    random = np.random.default_rng(shape.runs * 10_007 + shape.metrics)
     connection = sqlite3.connect(draft)
-    for setting in ("journal_mode = off", "synchronous = off", "cache_size = -1000000"):
-        connection.execute(f"pragma {setting}")
-    rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _INSERTS}
-    for number in range(shape.runs):
-        _add_run(rows, number, shape, experiment, random)
-        if len(rows["metrics"]) > _ROWS_A_BATCH:
-            _insert(connection, rows)
-    _insert(connection, rows)
-    connection.close()
+    try:
+        for setting in ("journal_mode = off", "synchronous = off", "cache_size = -1000000"):
+            connection.execute(f"pragma {setting}")
+        rows = Rows(connection, experiment)
+        yield rows
+        rows.insert()
+    finally:
+        connection.close()
     draft.replace(path)
+
+
+def new_id(random: np.random.Generator) -> str:
+    """Draw the id of a run."""
+    return uuid.UUID(bytes=random.bytes(16), version=4).hex
+
+
+def make(path: Path, shape: Shape) -> None:
+    """Make a store; what stands at `path` is replaced once the new one is complete."""
+    random = np.random.default_rng(shape.runs * 10_007 + shape.metrics)
+    with new_store(path) as rows:
+        for number in range(shape.runs):
+            _add_run(rows, number, shape, random)
 
 
 def copy(path: Path, folder: Path) -> Path:
@@ -106,7 +172,7 @@ def add_run(path: Path, number: int) -> str:
     client = MlflowClient(uri(path))
     experiment = client.search_experiments(max_results=1)[0].experiment_id
     run_id: str = client.create_run(experiment, run_name=f"new_{number}").info.run_id
-    metrics = [Metric(f"metric_{at:02d}", number + at / 100, _LATEST_START, 0) for at in range(25)]
+    metrics = [Metric(f"metric_{at:02d}", number + at / 100, LATEST_START, 0) for at in range(25)]
     client.log_batch(run_id, metrics, [Param(f"param_{at:02d}", "new") for at in range(15)])
     client.set_terminated(run_id)
     return run_id
@@ -120,33 +186,24 @@ def _empty(path: Path) -> int:
     return int(client.create_experiment(EXPERIMENT, artifact_location=(path.parent / "artifacts").as_uri()))
 
 
-def _add_run(
-    rows: dict[str, list[tuple[Any, ...]]],
-    number: int,
-    shape: Shape,
-    experiment: int,
-    random: np.random.Generator,
-) -> None:
-    run_id = uuid.UUID(bytes=random.bytes(16), version=4).hex
+def _add_run(rows: Rows, number: int, shape: Shape, random: np.random.Generator) -> None:
+    run_id = new_id(random)
     name, user = f"run_{number:06d}", f"user{number % 7}"
-    start = _LATEST_START - (shape.runs - number) * _MINUTE
-    end = start + 50_000
+    start = LATEST_START - (shape.runs - number) * _MINUTE
     status = "FINISHED" if number % 50 else "FAILED"
-    rows["runs"].append((run_id, name, user, status, start, end, f"artifacts/{run_id}", experiment))
+    run = BulkRun(run_id, name, user, status, start, start + 50_000, f"artifacts/{run_id}")
+    params = []
     for at, share in enumerate(random.random(shape.params).tolist()):
         value = _ALGORITHMS[int(share * 3)] if at % 3 == 0 else f"{share:.4f}"
-        rows["params"].append((run_id, f"param_{at:02d}", value))
-    rows["tags"].extend((run_id, key, value) for key, value in _tags(number, name, user))
+        params.append((f"param_{at:02d}", value))
+    rows.add_run(run, params, _tags(number, name, user))
     for at, last in enumerate(random.normal(size=shape.metrics).tolist()):
-        key = f"metric_{at:02d}"
         points = 0
         if number < shape.traced_runs:
             points = shape.points if at < _TRACED_METRICS else _OTHER_POINTS
-            history = enumerate(random.normal(size=points).tolist())
-            rows["metrics"].extend((run_id, key, value, start + step * 10, step) for step, value in history)
-        latest = (run_id, key, last, start + 40_000, points)
-        rows["metrics"].append(latest)
-        rows["latest_metrics"].append(latest)
+        history = enumerate(random.normal(size=points).tolist())
+        earlier = ((value, start + step * 10, step) for step, value in history)
+        rows.add_metric(run, f"metric_{at:02d}", (last, start + 40_000, points), earlier)
 
 
 def _tags(number: int, name: str, user: str) -> Iterator[tuple[str, str]]:
@@ -157,10 +214,3 @@ def _tags(number: int, name: str, user: str) -> Iterator[tuple[str, str]]:
     yield "mlflow.source.git.commit", "a" * 40
     yield "model_type", _ALGORITHMS[number % 2]
     yield "dataset_version", f"v1.{number % 5}"
-
-
-def _insert(connection: sqlite3.Connection, rows: dict[str, list[tuple[Any, ...]]]) -> None:
-    for table, statement in _INSERTS.items():
-        connection.executemany(statement, rows[table])
-        rows[table].clear()
-    connection.commit()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from benchmarks import stores, syncing
+from benchmarks import pipelines, stores, syncing
 from benchmarks.measuring import in_child, timed
 
 
@@ -22,13 +23,16 @@ class Subject:
         A store that somebody has; else one is made in `kept`, unless it is there from an earlier run.
     work : Path
         For what is made from it.
+    make : callable
+        Makes a store of a shape at a path.
     """
 
     name: str
-    shape: stores.Shape
+    shape: stores.Shape | pipelines.Shape
     given: Path | None
     kept: Path
     work: Path
+    make: Callable[[Path, Any], None] = stores.make
 
     @cached_property
     def store(self) -> Path:
@@ -37,7 +41,7 @@ class Subject:
         if not store.exists():
             if self.given:
                 raise SystemExit(f"There is no store {self.given}.")
-            seconds, _ = timed(lambda: in_child(stores.make, store, self.shape))
+            seconds, _ = timed(lambda: in_child(self.make, store, self.shape))
             print(f"Made a store of {self.name} in {seconds:.0f} s.", flush=True)
         return store.resolve()
 

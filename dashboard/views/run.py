@@ -122,6 +122,11 @@ def _header(runs: RunExplorer, run: Run) -> None:
                 query_params={"runs": run.run_id},
                 icon=":material/monitoring:",
             )
+        pipeline = _pipeline(run)
+        if pipeline:
+            st.page_link(
+                links.STORES_PAGE, label="Stores", query_params=pipeline, icon=":material/storefront:"
+            )
         address = data.workspace().address
         if address.kind is StoreKind.HTTP:
             url = f"{address.shown}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
@@ -134,6 +139,14 @@ def _header(runs: RunExplorer, run: Run) -> None:
         with st.container(horizontal=True, gap="large"):
             for key, value in shown:
                 st.metric(escape_markdown(key), number(value), width="content", help=repr(value))
+
+
+def _pipeline(run: Run) -> dict[str, str]:
+    """Return what the Stores page needs to show this pipeline, or this store of its pipeline."""
+    store = run.params.get("store_code")
+    if store and run.parent_run_id:
+        return {"run": run.parent_run_id, "show": "One store", "store": store}
+    return {"run": run.run_id} if "total_stores_attempted" in run.metrics else {}
 
 
 def _metrics(runs: RunExplorer, run: Run) -> None:

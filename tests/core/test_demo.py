@@ -31,7 +31,9 @@ from core.demo import DemoReport, build_demo
 from core.demo.backtest_plans import BacktestExperiment, backtest_experiments
 from core.demo.data import DataVersion, load
 from core.demo.experiments import demo_experiments
+from core.demo.generated_sales import BREAKAGES, GENERATED_NOTE, generate_sales
 from core.demo.plan import ExperimentPlan, ModelKind, RunPlan, SweepPlan
+from core.demo.store_plans import STORES, store_experiment
 from core.demo.train import Epoch, TrainingDivergedError, TrainingStoppedError, train
 from core.errors import BadInputError, GreenroomError, SourceError
 
@@ -153,7 +155,9 @@ def test_every_experiment_holds_all_planned_runs(built: Built) -> None:
     plans = demo_experiments()
     backtests = backtest_experiments()
     assert [plan.name for plan in plans] == [DIABETES, SCREENING, DIGITS]
-    assert list(built.report.experiments) == [plan.name for plan in (*plans, *backtests)]
+    shops = store_experiment(None)
+    assert list(built.report.experiments) == [plan.name for plan in (*plans, *backtests, shops)]
+    assert shops.size == len(built.runs(shops.name)) == 3 * (1 + STORES)
     assert sum(plan.size for plan in backtests) == 40
     for plan in (*plans, *backtests):
         names = [run.info.run_name for run in built.runs(plan.name)]
@@ -395,7 +399,7 @@ def test_a_killed_build_leaves_its_mark(built: Built) -> None:
 
 def test_what_is_half_built_is_replaced_and_the_rest_kept(built: Built) -> None:
     assert built.report.already_there is False
-    assert built.report.runs == demo_experiments()[2].size + 40
+    assert built.report.runs == demo_experiments()[2].size + 40 + store_experiment(None).size
     complete = {run.info.run_id for name in (DIABETES, SCREENING) for run in built.runs(name)}
     assert complete == built.kept_runs
     assert len(built.runs(DIGITS, ViewType.DELETED_ONLY)) == EARLY_RUNS
@@ -414,6 +418,9 @@ def test_two_builds_give_the_same_runs(built: Built) -> None:
 def test_progress_counts_to_the_end(built: Built) -> None:
     left = (demo_experiments()[2], *backtest_experiments())
     names = [name for experiment in left for name in planned_runs(experiment)]
+    for pipeline in store_experiment(None).entries:
+        names += [f"{pipeline.name}, store {number} of {STORES}" for number in range(1, STORES + 1)]
+        names.append(pipeline.name)
     assert built.progress == [(name, done, len(names)) for done, name in enumerate(names, start=1)]
 
 
@@ -445,6 +452,30 @@ def test_seeds_of_the_noisy_rule_differ_in_seed_and_result_only(built: Built) ->
     assert len(runs) == 11
     assert len({tuple(v for k, v in sorted(run.data.params.items()) if k != "seed") for run in runs}) == 1
     assert len({run.data.metrics["total_return"] for run in runs}) == 11
+
+
+def test_pipelines_over_generated_sales_say_so_and_beat_last_week(built: Built) -> None:
+    runs = built.runs("store-sales")
+    parents = {run.info.run_name: run for run in runs if "mlflow.parentRunId" not in run.data.tags}
+    assert set(parents) == {pipeline.name for pipeline in store_experiment(None).entries}
+    for run in parents.values():
+        assert run.data.tags["generated_data"] == GENERATED_NOTE
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["total_stores_attempted"] == STORES
+        # Two stores break so that nothing can be learned from them.
+        failed = [one for one in runs if one.data.tags.get("mlflow.parentRunId") == run.info.run_id]
+        failed = [one for one in failed if one.info.status == "FAILED"]
+        codes = {one.data.params["store_code"] for one in failed}
+        assert codes == {"S019", "S024"} <= {one.store for one in BREAKAGES}
+        assert all(one.data.tags["failure"] for one in failed)
+    naive = parents["last week again"].data.metrics["test_wape"]
+    for name in ("a model a store", "one model for all"):
+        assert parents[name].data.metrics["test_wape"] < 0.7 * naive
+
+
+def test_the_generated_sales_are_kept_for_whoever_trains_on_them(built: Built) -> None:
+    kept = pd.read_parquet(built.artifact_root / "generated-sales.parquet")
+    assert len(kept) == generate_sales(STORES).height
 
 
 def test_no_global_state_is_changed_and_nothing_printed(built: Built) -> None:

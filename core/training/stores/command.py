@@ -86,6 +86,8 @@ def stores(data: str, as_json: bool, tracking_uri: str, **given: Any) -> None:
       python -m core.training.stores --data sales.csv --run-id 3f2a91c0...     go on after a kill
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # Threads of LightGBM that wait for each other leave the processor to whoever works.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from core.settings import override, read_settings
     from core.tracking.configuration import destination
     from core.tracking.sender import new_client
