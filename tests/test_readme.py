@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from core.forecasts.bands import DEFAULT_THRESHOLDS
 from core.settings import read_settings
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
@@ -57,11 +58,34 @@ def test_commands_for_the_analyst(demo: dict[str, str]) -> None:
     assert len(reading) >= 5
     environment = demo | {"MLFLOW_TRACKING_URI": f"sqlite:///{demo['HOME_OF_TEST']}/.greenroom/mlflow.db"}
     best = json.loads(_run(["best", "--metric", "sharpe_ratio", "-e", "sp500-rules", "--json"], environment))
-    reading = [[best["run_id"] if word == "3f2a91c0" else word for word in words] for words in reading]
+    pipelines = {one["name"]: one["run_id"] for one in json.loads(_run(["stores", "--json"], environment))}
+    meant = {
+        "3f2a91c0": best["run_id"],
+        "8c41d7aa": pipelines["one model for all"],
+        "5b90e2f1": pipelines["a model a store"],
+    }
+    reading = [[meant.get(word, word) for word in words] for words in reading]
     printed = [_run(arguments, environment) for arguments in reading]
     assert "diabetes-regression" in printed[0]
     assert all(printed)
     assert (Path(demo["HOME_OF_TEST"]) / "diabetes.csv").stat().st_size > 1_000
+    assert (Path(demo["HOME_OF_TEST"]) / "stores.csv").stat().st_size > 1_000
+
+
+def test_command_of_the_store_trainer(demo: dict[str, str]) -> None:
+    typed = next(
+        line[2:] for line in README.splitlines() if line.startswith("$ python -m core.training.stores")
+    )
+    done = subprocess.run(
+        [sys.executable, *shlex.split(typed)[1:]],
+        env=demo | {"MLFLOW_TRACKING_URI": f"sqlite:///{demo['HOME_OF_TEST']}/.greenroom/mlflow.db"},
+        cwd=demo["HOME_OF_TEST"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "5 stores" in done.stdout
 
 
 def test_notebook_code(demo: dict[str, str]) -> None:
@@ -111,6 +135,7 @@ def test_settings_file(tmp_path: Path) -> None:
     (tmp_path / "greenroom.toml").write_text(block)
     settings = read_settings({}, tmp_path)
     assert settings.tracking_uri == "postgresql://reader@db.example.org/mlflow"
+    assert settings.quality == DEFAULT_THRESHOLDS
     assert settings.artifact_roots == {"file:///C:/Users/ana/mlruns": "/data/mlruns"}
 
 

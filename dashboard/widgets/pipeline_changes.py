@@ -153,7 +153,7 @@ def _table(found: PipelineChanges, name: str) -> None:
         pl.col("new").alias(f"{name} after"),
         pl.col("change").alias("Change"),
         (100 * pl.col("relative_change")).alias("Change %"),
-        pl.col("volume").alias("Volume"),
+        pl.col("volume").round(0).alias("Volume"),
         pl.col("harm").alias("Weighs"),
         pl.col("p_adjusted").alias("p adjusted"),
         pl.col("quality_old").alias("Band before"),

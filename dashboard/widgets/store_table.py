@@ -175,9 +175,9 @@ def table_of(stores: pl.DataFrame, lines: dict[str, list[float]]) -> pl.DataFram
         pl.col("failure").alias("Reason"),
         (pl.lit("run?run=") + pl.col("run_id")).alias("Run"),
     )
-    # In thousands, decimals are only in the way; the download has them.
+    # In hundreds, decimals are only in the way; the download has them.
     typical = shown.select(pl.col("RMSE", "MAE", "Volume").median().fill_null(0.0)).row(0, named=True)
-    shown = shown.with_columns(pl.col([name for name, value in typical.items() if value >= 1000]).round(0))
+    shown = shown.with_columns(pl.col([name for name, value in typical.items() if value >= 100]).round(0))
     empty = [name for name in shown.columns if shown[name].null_count() == shown.height]
     return shown.drop(empty)
 
