@@ -11,8 +11,8 @@ import click
 import polars as pl
 
 from core import cli_output as output
+from core.forecasts.bands import Band
 from core.forecasts.desk import Pipeline, PipelineChanges
-from core.forecasts.types import Band
 from core.runs.types import Run
 
 _SHOWN: Final = 40

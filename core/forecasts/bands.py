@@ -5,12 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Final
 
 from core.errors import BadInputError
-from core.forecasts.types import Band
 
+
+class Band(StrEnum):
+    """How good the forecast of a store is, best first; `UNKNOWN` has no measures, `FAILED` no model."""
+
+    EXCELLENT = "excellent"
+    GOOD = "good"
+    FAIR = "fair"
+    POOR = "poor"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+
+
+BANDS: Final = tuple(Band)
 GRADED: Final = (Band.EXCELLENT, Band.GOOD, Band.FAIR)
 """The bands that have thresholds; what passes none of them is poor."""
 

@@ -16,19 +16,26 @@ from core.forecasts.changes import ChangeSummary, StoreMeasure, store_changes, s
 from core.forecasts.diebold_mariano import Loss, by_store
 from core.forecasts.logged.reading import ForecastReading, read_forecast
 from core.forecasts.measures import measures_by_store
-from core.forecasts.pipelines import Headline, headline, metric_columns, stores_of_measures, stores_of_runs
+from core.forecasts.pipelines import (
+    Headline,
+    headline,
+    measures_of_runs,
+    metric_columns,
+    stores_of_measures,
+    stores_of_runs,
+)
 from core.tables.discovery import Artifacts, TableFile
+from core.tables.names import plain, spellings
 from core.tables.opening import TableOpener
 
 STORES_TABLE: Final = "forecast/stores.parquet"
 IMPORTANCE_TABLES: Final = ("feature_importance.csv", "feature_importance.json", "feature_importance.parquet")
+_INDEX: Final = ("", "index", "unnamed0")
 _MOST_PIPELINES: Final = 200
 _MOST_HISTORY: Final = 200
 # Metrics by which a run without child runs is known to be a forecast.
-_FORECAST_METRICS: Final = frozenset(
-    ["smape", "wape", "wmape", "mape", "mase", "avgsmape", "totalstoresattempted"]
-)
-_TABLES: Final = ("%forecast%", "%prediction%")
+_FORECAST_METRICS: Final = frozenset(spellings("smape wape wmape mase avgsmape totalstoresattempted"))
+_TABLES: Final = ("%forecast%",)
 
 
 class LoggedRun(Protocol):
@@ -143,7 +150,7 @@ class ForecastDesk:
     def candidates(self) -> tuple[str, ...]:
         """Return the ids of runs that are pipelines: first those with a child run a store, then those with tables."""
         found = dict.fromkeys(self._runs.parents_of(pipelines.STORE_PARAM)[:_MOST_PIPELINES])
-        keys = [key for key in self._runs.metric_keys() if _plain(key) in _FORECAST_METRICS]
+        keys = [key for key in self._runs.metric_keys() if plain(key) in _FORECAST_METRICS]
         found |= dict.fromkeys(self._runs.with_tables_named(_TABLES, _MOST_PIPELINES))
         found |= dict.fromkeys(self._runs.with_metrics(keys, _MOST_PIPELINES))
         return tuple(found)[:_MOST_PIPELINES]
@@ -170,13 +177,10 @@ class ForecastDesk:
         children = self._runs.children(run.run_id, _columns(metrics))
         if not children.height:
             return self._of_table(run)
-        scale = run.tags.get(pipelines.SCALE_TAG) or run.params.get(pipelines.SCALE_TAG)
-        stores, notes = stores_of_runs(children, metrics, self.thresholds, scale)
+        stores, notes = stores_of_runs(children, metrics, self.thresholds, _stated_scale(run))
         problems = []
-        if (
-            stores.select("smape", "r2", "mae", "wape").null_count().sum_horizontal().item()
-            == 4 * stores.height
-        ):
+        measured = pl.any_horizontal(pl.col("smape", "r2", "mae", "rmse", "wape").is_not_null())
+        if not stores.select(measured.any()).item():
             problems.append(
                 "None of the child runs has a measure of its forecast. A store's run logs test_mae, test_rmse, "
                 "test_r2 and test_smape, and the param store_code."
@@ -192,6 +196,11 @@ class ForecastDesk:
             problems = (
                 f"{run.name or run.run_id} is a pipeline without child runs: none of its stores was logged, "
                 "or they were deleted.",
+            )
+        elif not stores.height and reading.rows.height:
+            problems = (
+                *problems,
+                f"All rows of {reading.table} are of the training period: there is no forecast to measure.",
             )
         return Pipeline(run, stores, headline(stores), True, reading.notes, problems)
 
@@ -252,8 +261,11 @@ class ForecastDesk:
                 frame = opener.frame(TableFile(path), ())
             except GreenroomError:
                 continue
-            if frame.width >= 2 and frame[frame.columns[1]].dtype.is_numeric():
-                pairs = frame.select(pl.col(frame.columns[0]).cast(pl.String), frame.columns[1]).drop_nulls()
+            columns = [name for name in frame.columns if plain(name) not in _INDEX]
+            if len(columns) >= 2 and frame[columns[1]].dtype.is_numeric():
+                pairs = frame.select(
+                    pl.col(columns[0]).cast(pl.String), pl.col(columns[1]).cast(pl.Float64).fill_nan(None)
+                ).drop_nulls()
                 return tuple(sorted(pairs.iter_rows(), key=lambda pair: -pair[1]))
         return ()
 
@@ -289,30 +301,44 @@ class ForecastDesk:
         """
         metrics = metric_columns(self._runs.metric_keys())
         found = self._runs.with_param(pipelines.STORE_PARAM, store, _columns(metrics), _MOST_HISTORY)
+        measures = ("r2", "smape", "wape", "mae", "rmse")
         schema: dict[str, pl.DataType] = {
             "time": pl.Datetime("ms", "UTC"),
-            "pipeline": pl.String(),
-            "name": pl.String(),
-            "run_id": pl.String(),
+            **dict.fromkeys(("pipeline", "name", "run_id"), pl.String()),
+            **dict.fromkeys(measures, pl.Float64()),
         }
-        measures = ("r2", "smape", "wape", "mae", "rmse")
         nested = found.filter(pl.col("parent_run_id").is_not_null()) if found.height else found
         parents = self._runs.runs(nested["parent_run_id"].unique().to_list()) if nested.height else ()
-        names = {run.run_id: run.name or run.run_id[:8] for run in parents if _same_data(run, pipeline.run)}
-        if not names:
-            return pl.DataFrame(schema={**schema, **dict.fromkeys(measures, pl.Float64())})
-        nested = nested.filter(pl.col("parent_run_id").is_in(list(names)))
-        return nested.select(
-            pl.col("start_time").alias("time"),
-            pl.col("parent_run_id").alias("pipeline"),
-            pl.col("parent_run_id").replace_strict(names, default=None).alias("name"),
-            "run_id",
-            *(
-                (pl.col(f"metrics.{metrics[name]}") if name in metrics else pl.lit(None, pl.Float64)).alias(
-                    name
-                )
-                for name in measures
+        same = {run.run_id: run for run in parents if _same_data(run, pipeline.run)}
+        own = nested.filter(pl.col("parent_run_id").is_in(list(same))) if same else nested.clear()
+        if not own.height:
+            return pl.DataFrame(schema=schema)
+        # Of a store that a pipeline ran twice the later run counts; latest come first.
+        own = own.unique("parent_run_id", keep="first", maintain_order=True)
+        scales = {run_id: _stated_scale(run) for run_id, run in same.items()}
+        measured = measures_of_runs(own, metrics, own["parent_run_id"].replace_strict(scales, default=None))
+        told = {
+            run_id: self.pipeline(run_id).stores.filter(pl.col("store") == store)["smape"].first()
+            for run_id, scaled in zip(own["parent_run_id"], measured["scaled"], strict=True)
+            # A scale that is not stated is told from all stores of the pipeline.
+            if not scaled
+        }
+        names = {run_id: run.name or run_id[:8] for run_id, run in same.items()}
+        pipeline_id = pl.col("parent_run_id")
+        smape = pl.when(measured["scaled"]).then(measured["smape"])
+        return pl.DataFrame(
+            own.select(
+                pl.col("start_time").alias("time"),
+                pipeline_id.alias("pipeline"),
+                pipeline_id.replace_strict(names, default=None).alias("name"),
+                "run_id",
+                measured["r2"],
+                smape.otherwise(
+                    pipeline_id.replace_strict(told, default=None, return_dtype=pl.Float64)
+                ).alias("smape"),
+                *(measured[name] for name in ("wape", "mae", "rmse")),
             ),
+            schema=schema,
         ).sort("time", nulls_last=True)
 
     def compare(
@@ -333,7 +359,8 @@ class ForecastDesk:
             Rows of both pipelines' forecasts, for the test of Diebold and Mariano.
         """
         tested = None
-        notes = list(_hard_to_compare(old.run, new.run))
+        notes = [f"The old pipeline: {problem}" for problem in old.problems]
+        notes += _hard_to_compare(old.run, new.run)
         if forecasts is not None and all(part.height for part in forecasts):
             loss = Loss.SQUARED if measure in (StoreMeasure.RMSE, StoreMeasure.R2) else Loss.ABSOLUTE
             before, after = (_one_a_period(part) for part in forecasts)
@@ -348,16 +375,16 @@ class ForecastDesk:
         return PipelineChanges(old.run, new.run, changes, summarise(changes), tuple(notes))
 
 
-def _columns(metrics: Mapping[str, str]) -> tuple[str, ...]:
+def _columns(metrics: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return (
         *(f"params.{name}" for name in pipelines.PARAMS),
         *(f"tags.{name}" for name in pipelines.TAGS),
-        *dict.fromkeys(f"metrics.{key}" for key in metrics.values()),
+        *dict.fromkeys(f"metrics.{key}" for keys in metrics.values() for key in keys),
     )
 
 
-def _plain(key: str) -> str:
-    return "".join(character for character in key.lower() if character.isalnum())
+def _stated_scale(run: LoggedRun) -> str | None:
+    return run.tags.get(pipelines.SCALE_TAG) or run.params.get(pipelines.SCALE_TAG)
 
 
 def _same_data(one: LoggedRun, other: LoggedRun) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Final
@@ -21,7 +22,7 @@ SMAPE_SCALE: Final = "0..200"
 
 @dataclass(frozen=True, slots=True)
 class ForecastMeasures:
-    """Measures of one forecast; None where one is not defined, never 0.
+    """Measures of one forecast; None where one is not defined, never 0; infinite beyond what a float holds.
 
     Let y be the actuals, f the predictions, e = f - y, over the n periods that have both.
 
@@ -49,7 +50,7 @@ class ForecastMeasures:
     rmspe : float or None
         100 times the root of the mean of (e / y)² over periods where y is not 0, in percent.
     coverage : float or None
-        Share of periods inside their interval, in percent; None without intervals.
+        Share of the periods with an interval that lie inside it, in percent; None without intervals.
     """
 
     samples: int
@@ -96,30 +97,35 @@ def measure(
     error = f - y
     size = np.abs(error)
     total = float(np.abs(y).sum())
-    mae = float(size.mean())
-    spread = float(np.square(y - y.mean()).sum())
-    varies = n > 1 and bool((y != y[0]).any())
+    varies = bool((y != y[0]).any())
     sizes = np.abs(y) + np.abs(f)
     known = y != 0
+    # Of a model gone wrong, squares leave the range of floats.
+    with np.errstate(over="ignore", invalid="ignore"):
+        missed, spread = float(np.square(error).sum()), float(np.square(y - y.mean()).sum())
+        relative = float(np.square(error[known] / y[known]).mean()) if known.any() else math.nan
+    mae = float(size.mean())
     return ForecastMeasures(
         samples=n,
         volume=float(y.sum()),
         mae=mae,
-        rmse=float(np.sqrt(np.square(error).mean())),
-        r2=1.0 - float(np.square(error).sum()) / spread if varies and spread > 0 else None,
+        rmse=math.sqrt(missed / n),
+        r2=_defined(1.0 - missed / spread) if varies and spread > 0 else None,
         smape=float(200.0 * np.divide(size, sizes, out=np.zeros(n), where=sizes > 0).mean()),
         wape=100.0 * float(size.sum()) / total if total > 0 else None,
         bias=100.0 * float(error.sum()) / total if total > 0 else None,
         mase=mae / scale if scale else None,
-        rmspe=100.0 * float(np.sqrt(np.square(error[known] / y[known]).mean())) if known.any() else None,
-        coverage=_coverage(actual, lower, upper),
+        rmspe=_defined(100.0 * math.sqrt(relative)),
+        coverage=None if lower is None or upper is None else _coverage(y, lower[both], upper[both]),
     )
 
 
-def _coverage(actual: Floats, lower: Floats | None, upper: Floats | None) -> float | None:
-    if lower is None or upper is None:
-        return None
-    there = np.isfinite(actual) & np.isfinite(lower) & np.isfinite(upper)
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _coverage(actual: Floats, lower: Floats, upper: Floats) -> float | None:
+    there = np.isfinite(lower) & np.isfinite(upper)
     if not there.any():
         return None
     inside = (lower[there] <= actual[there]) & (actual[there] <= upper[there])

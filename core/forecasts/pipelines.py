@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.forecasts.bands import Threshold, band_of
+from core.forecasts.bands import BANDS, Band, Threshold, band_of
 from core.forecasts.measures import ForecastMeasures
-from core.forecasts.types import BANDS, STORES, Band
+from core.forecasts.types import STORES
+from core.tables.names import plain
 
 STORE_PARAM: Final = "store_code"
 PARTNER_PARAM: Final = "partner_code"
@@ -33,8 +35,10 @@ _MEASURES: Final[Mapping[str, tuple[str, ...]]] = {
     "test_samples": ("samples",),
 }
 _PREFIXES: Final = ("test", "", "val", "validation", "eval", "holdout")
-# What a sMAPE of so many must be multiplied with to be percent of 0..200.
-_SCALES: Final = {"0..200": 1.0, "0..100": 2.0, "0..2": 100.0, "0..1": 200.0}
+_NOT_ENDED: Final = ("RUNNING", "SCHEDULED")
+_FAILURES: Final = {"FAILED": "its run failed", "KILLED": "its run was killed"}
+SCALES: Final = {"0..200": 1.0, "0..100": 2.0, "0..2": 100.0, "0..1": 200.0}
+"""Scales that a sMAPE can be stated in, with what it must be multiplied by to be percent of 0..200."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +79,38 @@ class Headline:
     band_volumes: Mapping[Band, float]
 
 
-def metric_columns(known: Sequence[str]) -> dict[str, str]:
-    """Return which metric of a store's run is which measure, by the names people use.
+def metric_columns(known: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return which metrics of a store's run can be which measure, by the names people use, the best name first.
 
-    The metric of the test period comes first: ``test_smape``, then ``smape``, ``val_smape`` and so on, in any case.
+    Metrics of the test period come first: ``test_smape``, then ``smape``, ``val_smape`` and so on, in any case.
 
     Parameters
     ----------
     known : sequence of str
-        All metric names of the tracking store.
+        All metric names of the tracking store, those of pipelines that name theirs in other ways included.
     """
-    written: dict[str, str] = {}
+    written: dict[str, list[str]] = {}
     for key in known:
-        written.setdefault("".join(character for character in key.lower() if character.isalnum()), key)
-    found = {}
-    for measure, names in _MEASURES.items():
-        candidates = (f"{prefix}{name}" for prefix in _PREFIXES for name in names)
-        there = [written[one] for one in candidates if one in written]
-        if there:
-            found[measure] = there[0]
-    if "trainsamples" in written:
-        found["train_samples"] = written["trainsamples"]
-    return found
+        written.setdefault(plain(key), []).append(key)
+    names = {
+        **{
+            measure: [f"{prefix}{name}" for prefix in _PREFIXES for name in names]
+            for measure, names in _MEASURES.items()
+        },
+        "train_samples": ["trainsamples"],
+    }
+    found = {
+        measure: tuple(key for one in candidates for key in written.get(one, ()))
+        for measure, candidates in names.items()
+    }
+    return {measure: keys for measure, keys in found.items() if keys}
 
 
 def stores_of_runs(
-    children: pl.DataFrame, metrics: Mapping[str, str], thresholds: Sequence[Threshold], scale: str | None
+    children: pl.DataFrame,
+    metrics: Mapping[str, Sequence[str]],
+    thresholds: Sequence[Threshold],
+    scale: str | None,
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Make the table of stores from the child runs of a pipeline.
 
@@ -110,11 +120,11 @@ def stores_of_runs(
         run_id, name, status, start_time, and where there are such: ``params.*`` of `PARAMS`, ``tags.*`` of
         `TAGS`, ``metrics.*`` named in `metrics`; latest first.
     metrics : mapping
-        From `metric_columns`.
+        From `metric_columns`; the first that any of the children has is taken.
     thresholds : sequence of Threshold
         For stores without a band of their own.
     scale : str or None
-        Scale of sMAPE that the pipeline states, such as "0..200".
+        Scale of sMAPE that the pipeline states, such as "0..200"; what a store's run states comes before it.
 
     Returns
     -------
@@ -132,29 +142,53 @@ def stores_of_runs(
             text[PARTNER_PARAM].alias("partner"),
             children["run_id"],
             text[QUALITY_TAG].str.to_lowercase().alias("quality"),
-            *(
-                _number(children, f"metrics.{metrics[name]}", name)
-                if name in metrics
-                else _missing(name, children.height)
-                for name in (*_MEASURES, "train_samples")
-            ),
+            *(_measured(children, metrics.get(name, ()), name) for name in (*_MEASURES, "train_samples")),
             text["n_features"].cast(pl.Float64, strict=False).alias("n_features"),
             text[FAILURE_TAG].alias("failure"),
             children["status"],
+            text[SCALE_TAG] if scale is None else text[SCALE_TAG].fill_null(scale),
         ]
     )
     twice = frame.height - frame["store"].n_unique()
     if twice:
         notes.append(f"{twice:,} older runs of stores that have a later one in this pipeline are left out.")
         frame = frame.unique("store", keep="first", maintain_order=True)
-    frame = _with_scale(frame, scale, notes)
+    frame = _with_scale(frame, notes)
     frame = _with_volume(frame)
-    failed = (pl.col("status") == "FAILED") & pl.col("failure").is_null()
-    frame = frame.with_columns(
-        pl.when(failed).then(pl.lit("its run failed")).otherwise(pl.col("failure")).alias("failure")
-    )
+    ending = pl.col("status").replace_strict(_FAILURES, default=None, return_dtype=pl.String)
+    frame = frame.with_columns(pl.col("failure").fill_null(ending))
     frame = with_bands(frame, thresholds)
     return natural_order(frame.select(*STORES, "status")), tuple(notes)
+
+
+def measures_of_runs(
+    children: pl.DataFrame, metrics: Mapping[str, Sequence[str]], scales: pl.Series
+) -> pl.DataFrame:
+    """Return the measures of runs of different pipelines, each by the first of its names that the run has.
+
+    Parameters
+    ----------
+    scales : Series of String
+        Scale of sMAPE that the pipeline of each run states; what the run itself states comes before it.
+
+    Returns
+    -------
+    DataFrame
+        A column for each measure, sMAPE in percent of 0..200 where its scale is known, and `scaled`: whether it is.
+    """
+    found = children.select(
+        pl.coalesce(
+            *(_finite_values(f"metrics.{key}") for key in metrics.get(name, ())), pl.lit(None, pl.Float64)
+        ).alias(name)
+        for name in _MEASURES
+    )
+    stated = _text(children, SCALE_TAG).fill_null(scales.cast(pl.String))
+    factor = stated.replace_strict(SCALES, default=None, return_dtype=pl.Float64)
+    return found.with_columns(pl.col("smape") * factor, factor.is_not_null().alias("scaled"))
+
+
+def _finite_values(column: str) -> pl.Expr:
+    return pl.when(pl.col(column).is_finite()).then(pl.col(column).cast(pl.Float64))
 
 
 def stores_of_measures(
@@ -166,7 +200,7 @@ def stores_of_measures(
             "store": store,
             "run_id": run_id,
             **{name: getattr(one, name) for name in ("r2", "smape", "wape", "mae", "rmse", "mase", "bias")},
-            "volume": one.volume,
+            "volume": one.volume if one.samples else None,
             "test_samples": float(one.samples),
             "status": "FINISHED",
         }
@@ -192,13 +226,17 @@ def with_bands(frame: pl.DataFrame, thresholds: Sequence[Threshold]) -> pl.DataF
 
 def natural_order(frame: pl.DataFrame) -> pl.DataFrame:
     """Sort by store, 2 before 10."""
-    number = pl.col("store").str.extract(r"(\d+)\D*$").cast(pl.Int64, strict=False)
-    return frame.sort(pl.col("store").str.replace_all(r"\d+", ""), number, "store", nulls_last=True)
+    keys = [
+        # Text and digits take turns, so that like is compared with like.
+        [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", store))]
+        for store in frame["store"]
+    ]
+    return frame[sorted(range(frame.height), key=keys.__getitem__)]
 
 
 def headline(stores: pl.DataFrame) -> Headline:
     """Sum a pipeline up."""
-    ended = stores.filter(pl.col("status") != "RUNNING")
+    ended = stores.filter(~pl.col("status").is_in(_NOT_ENDED))
     good = ended.filter(pl.col("failure").is_null())
     volume = good["volume"].fill_null(0.0).clip(lower_bound=0.0)
     known = volume.sum() > 0
@@ -260,8 +298,9 @@ def _text(children: pl.DataFrame, name: str) -> pl.Series:
     found = pl.Series(name, [None] * children.height, dtype=pl.String)
     for column in (f"params.{name}", f"tags.{name}"):
         if column in children.columns:
-            found = found.fill_null(children[column].cast(pl.String))
-    return found.set(found == "", None)
+            values = children[column].cast(pl.String)
+            found = found.fill_null(values.set(values == "", None))
+    return found
 
 
 def _named(children: pl.DataFrame) -> pl.Series:
@@ -272,24 +311,24 @@ def _named(children: pl.DataFrame) -> pl.Series:
     ).to_series()
 
 
-def _number(children: pl.DataFrame, column: str, name: str) -> pl.Series:
-    values = children[column].cast(pl.Float64)
-    return values.set(~values.is_finite().fill_null(value=False), None).alias(name)
+def _measured(children: pl.DataFrame, keys: Sequence[str], name: str) -> pl.Series:
+    """Return the first of some metrics that any of the runs has."""
+    for key in keys:
+        values = children[f"metrics.{key}"].cast(pl.Float64)
+        values = values.set(~values.is_finite().fill_null(value=False), None)
+        if values.null_count() < len(values):
+            return values.alias(name)
+    return pl.Series(name, [None] * children.height, dtype=pl.Float64)
 
 
-def _missing(name: str, rows: int) -> pl.Series:
-    return pl.Series(name, [None] * rows, dtype=pl.Float64)
-
-
-def _with_scale(frame: pl.DataFrame, scale: str | None, notes: list[str]) -> pl.DataFrame:
-    """Bring sMAPE to percent, 0..200, and say how where the pipeline did not."""
-    factor = _SCALES.get(scale or "")
-    if factor is None:
-        largest = frame["smape"].max()
-        if not isinstance(largest, int | float):
-            return frame
-        factor = 100.0 if largest <= 2 else 1.0
-        taken = "fractions, 0..2" if factor > 1 else "percent, 0..200"
+def _with_scale(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """Bring sMAPE to percent, 0..200, and say how where its scale is not stated."""
+    factor = frame[SCALE_TAG].replace_strict(SCALES, default=None, return_dtype=pl.Float64)
+    largest = frame["smape"].filter(factor.is_null()).max()
+    if isinstance(largest, int | float):
+        guessed = 100.0 if largest <= 2 else 1.0
+        factor = factor.fill_null(guessed)
+        taken = "fractions, 0..2" if guessed > 1 else "percent, 0..200"
         notes.append(
             f"The pipeline does not state the scale of its sMAPE; it was taken as {taken}. "
             f"The tag {SCALE_TAG} states it."

@@ -1,8 +1,7 @@
-"""Values of the forecasts feature: quality bands, and the columns of its two tables. Frozen; they know no MLflow."""
+"""The columns of the two tables of the forecasts feature: forecasts, and stores."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final
 
 import polars as pl
@@ -43,19 +42,5 @@ STORES: Final[dict[str, pl.DataType]] = {
 """Columns of a pipeline's stores: a row a store, null where something is not known.
 
 Measures are those of the test period. `smape` (0..200), `wape` and `bias` are in percent; `volume` is the sum of
-actual sales; `quality` is a `Band`; `failure` says why a store has no model.
+actual sales; `quality` is a `core.forecasts.bands.Band`; `failure` says why a store has no model.
 """
-
-
-class Band(StrEnum):
-    """How good the forecast of a store is, best first; `UNKNOWN` has no measures, `FAILED` no model."""
-
-    EXCELLENT = "excellent"
-    GOOD = "good"
-    FAIR = "fair"
-    POOR = "poor"
-    UNKNOWN = "unknown"
-    FAILED = "failed"
-
-
-BANDS: Final = tuple(Band)

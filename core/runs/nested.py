@@ -10,7 +10,7 @@ import polars as pl
 
 from core.runs.explorer import Matches, RunExplorer, RunsRequest
 from core.runs.filters import equals, quote_key
-from core.runs.index.snapshot import PARENT_TAG
+from core.runs.index.snapshot import PARENT_TAG, Snapshot
 from core.runs.types import Run
 
 
@@ -27,8 +27,10 @@ class NestedRuns:
         return self._explorer.run(run_id)
 
     def runs(self, run_ids: Sequence[str]) -> tuple[Run, ...]:
-        """Return runs by their ids."""
-        return self._explorer.runs(run_ids)
+        """Return those of these runs that the index knows and that are not deleted, in this order."""
+        snapshot = self._explorer.snapshot()
+        stages = snapshot.frame["lifecycle_stage"]
+        return snapshot.runs([place for place in _places(snapshot, run_ids) if stages[place] == "active"])
 
     def metric_keys(self) -> tuple[str, ...]:
         """Return the names of all metrics in the store."""
@@ -52,8 +54,7 @@ class NestedRuns:
     def table(self, run_ids: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
         """Return runs by their ids, in this order; those that the index does not know are left out."""
         snapshot = self._explorer.snapshot()
-        places = [snapshot.frame["run_id"].index_of(run_id) for run_id in run_ids]
-        known = np.array([place for place in places if place is not None], dtype=np.int64)
+        known = np.array(_places(snapshot, run_ids), dtype=np.int64)
         return self._explorer.table(Matches(snapshot, known), columns)
 
     def with_param(self, key: str, value: str, columns: Sequence[str], most: int) -> pl.DataFrame:
@@ -91,13 +92,12 @@ class NestedRuns:
         patterns : sequence of str
             In SQL's LIKE.
         """
-        found: dict[str, None] = {}
+        snapshot = self._explorer.snapshot()
+        found: set[str] = set()
         for pattern in patterns:
             clause = f"tags.`mlflow.loggedArtifacts` LIKE '{pattern}' AND tags.`{PARENT_TAG}` IS NULL"
-            matches = self._explorer.find(RunsRequest(filter=clause))
-            ids = matches.snapshot.frame["run_id"].gather(matches.places[:most].tolist())
-            found |= dict.fromkeys(ids.to_list())
-        return tuple(found)[:most]
+            found.update(self._explorer.find(RunsRequest(filter=clause)).run_ids)
+        return tuple(snapshot.frame["run_id"].filter(snapshot.frame["run_id"].is_in(list(found))).head(most))
 
     def with_metrics(self, keys: Sequence[str], most: int) -> tuple[str, ...]:
         """Return the latest active runs without a parent that have one of these metrics."""
@@ -107,3 +107,9 @@ class NestedRuns:
         for key in keys:
             has = has | snapshot.column("metrics", key).is_not_null()
         return tuple(snapshot.frame["run_id"].filter(top & has).head(most))
+
+
+def _places(snapshot: Snapshot, run_ids: Sequence[str]) -> list[int]:
+    """Return the rows of those of these runs that are there."""
+    places = (snapshot.frame["run_id"].index_of(run_id) for run_id in run_ids)
+    return [place for place in places if place is not None]

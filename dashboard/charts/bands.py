@@ -9,7 +9,7 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from core.forecasts.types import BANDS, Band
+from core.forecasts.bands import BANDS, Band
 from dashboard.charts.altair_parts import LABEL_AXIS, empty_chart, titled
 from dashboard.charts.theme import GREY, OKABE_ITO, TEXT_GREY
 from dashboard.formats import MISSING, band_label, count, number, percent

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from core.forecasts.types import BANDS, Band
+from core.forecasts.bands import BANDS, Band
 from dashboard.charts.bands import BAND_COLOURS, BAND_SYMBOLS
 from dashboard.charts.clipping import Floats, Window, window
 from dashboard.charts.store_marks import (

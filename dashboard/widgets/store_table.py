@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
+from core.forecasts.bands import BANDS
 from core.forecasts.desk import Pipeline
-from core.forecasts.types import BANDS
 from dashboard import data
 from dashboard.charts.bands import bands_chart
 from dashboard.charts.store_quality import quality_figure

@@ -1,4 +1,7 @@
-"""Real stores, of MLflow 1.26 to 2.21: `greenroom` answers what MLflow itself answers on a copy."""
+"""Real stores, of MLflow 1.26 to 2.21: `greenroom` answers what MLflow itself answers on a copy.
+
+The forecasts of one of them are measured again: what its authors logged follows from the tables they logged.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import polars as pl
 import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from core.cli import cli
+from core.forecasts.desk import ForecastDesk
+from core.forecasts.measures import measures_by_store
 from core.runs.filters import equals, quote_key
+from core.workspace import open_workspace
 from tests import plain, stores
 
 PLACES = (
@@ -199,3 +206,103 @@ def test_a_page_out_of_the_middle(real: RealStore) -> None:
     found = real.greenroom("runs", "--limit", "3", "--offset", "2")
     assert found["total"] == len(theirs)
     assert [one["run_id"] for one in found["runs"]] == [run.info.run_id for run in theirs[2:5]]
+
+
+# Forecasts
+
+COFFEE = "coffee_forecast_filestore"
+PRODUCTS = [
+    *("Americano", "Americano with Milk", "Cappuccino", "Cocoa"),
+    *("Cortado", "Espresso", "Hot Chocolate", "Latte"),
+]
+LOGGED = {"mae": "MAE", "rmse": "RMSE", "smape": "sMAPE", "coverage": "COV_p10_p90_pct"}
+SIX_DECIMALS = 5e-7
+
+
+@dataclass(frozen=True)
+class Coffee:
+    """Forecasts of coffee: the desk over the original, and MLflow's runs of a copy, with a table and without."""
+
+    desk: ForecastDesk
+    forecast: list[Run]
+    without: list[Run]
+
+
+@pytest.fixture(scope="module")
+def coffee(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coffee]:
+    original = shared_data / "mlflow" / COFFEE
+    if not original.is_dir():
+        pytest.skip(f"the store {COFFEE} is not among the real data sets")
+    folder = tmp_path_factory.mktemp("coffee")
+    copy = stores.writable_copy(original, folder / "copy" / COFFEE)
+    runs = plain.mlflow_runs(MlflowClient(f"file://{copy}"), ViewType.ACTIVE_ONLY)
+    has_table = {path.parts[-3] for path in original.rglob("artifacts/sarimax_forecasts.csv")}
+    before, beside = plain.hashes(original), sorted(original.parent.iterdir())
+    workspace = open_workspace(tracking_uri=f"file://{original}", home=folder / "greenroom")
+    workspace.runs.sync()
+    yield Coffee(
+        workspace.forecasts,
+        [run for run in runs if run.info.run_id in has_table],
+        [run for run in runs if run.info.run_id not in has_table],
+    )
+    workspace.close()
+    assert plain.hashes(original) == before
+    assert sorted(original.parent.iterdir()) == beside
+
+
+def test_every_run_with_a_forecast_is_a_pipeline(coffee: Coffee) -> None:
+    assert (len(coffee.forecast), len(coffee.without)) == (14, 1)
+    everything = {run.info.run_id for run in (*coffee.forecast, *coffee.without)}
+    assert set(coffee.desk.candidates()) == everything
+
+
+def test_products_are_the_stores_of_a_forecast(coffee: Coffee) -> None:
+    for run in coffee.forecast:
+        found = coffee.desk.pipeline(run.info.run_id)
+        assert found.from_table
+        assert found.stores["store"].to_list() == PRODUCTS
+        assert (found.notes, found.problems) == ((), ())
+        assert found.headline.attempted == found.headline.successful == 8
+        assert found.stores["test_samples"].sum() == 224
+        assert (
+            found.stores.select("r2", "smape", "mae", "rmse", "wape").null_count().sum_horizontal().item()
+            == 0
+        )
+
+
+def test_the_logged_measures_follow_from_the_logged_tables(coffee: Coffee) -> None:
+    different = set()
+    for run in coffee.forecast:
+        reading = coffee.desk.forecast_of_run(run.info.run_id)
+        assert reading.table == "sarimax_forecasts.csv"
+        whole = measures_by_store(reading.rows.with_columns(store=pl.lit("all products")))["all products"]
+        found = {key: getattr(whole, name) for name, key in LOGGED.items()}
+        expected = {key: run.data.metrics[key] for key in LOGGED.values()}
+        assert found == pytest.approx(expected, rel=0, abs=SIX_DECIMALS)
+        different.add(tuple(expected.values()))
+    assert len(different) > 1, "all runs are the same: one would do"
+
+
+def test_the_headline_of_a_table_is_that_of_all_its_periods(coffee: Coffee) -> None:
+    for run in coffee.forecast:
+        head = coffee.desk.pipeline(run.info.run_id).headline
+        assert head.mae == pytest.approx(run.data.metrics["MAE"], rel=0, abs=SIX_DECIMALS)
+        assert head.rmse == pytest.approx(run.data.metrics["RMSE"], rel=0, abs=SIX_DECIMALS)
+
+
+def test_a_run_whose_table_is_missing_says_so(coffee: Coffee) -> None:
+    (run,) = coffee.without
+    found = coffee.desk.pipeline(run.info.run_id)
+    assert found.stores.height == 0
+    (said,) = found.problems
+    assert "logged no table of predictions" in said
+
+
+def test_two_real_forecasts_are_compared_product_by_product(coffee: Coffee) -> None:
+    new, old = (coffee.desk.pipeline(run.info.run_id) for run in coffee.forecast[:2])
+    forecasts = (coffee.desk.all_forecasts(old), coffee.desk.all_forecasts(new))
+    found = coffee.desk.compare(old, new, forecasts=forecasts)
+    assert sorted(found.changes["store"]) == PRODUCTS
+    assert found.summary.compared == 8
+    assert found.summary.change == pytest.approx((new.headline.wape or 0) - (old.headline.wape or 0))
+    assert found.changes["p_value"].null_count() == 0

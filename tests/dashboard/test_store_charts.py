@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.forecasts.types import BANDS, PREDICTIONS, STORES, Band
+from core.forecasts.bands import BANDS, Band
+from core.forecasts.types import PREDICTIONS, STORES
 from dashboard.charts.bands import BAND_COLOURS, BAND_SYMBOLS, bands_chart
 from dashboard.charts.clipping import Window, arrows, window
 from dashboard.charts.feature_importance import feature_importance_chart

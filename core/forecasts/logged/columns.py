@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from core.tables.contents import is_numeric, time_names
-from core.tables.errors import TableError
+from core.tables.contents import is_numeric, time_kind, time_names
+from core.tables.errors import NotATableError
 from core.tables.names import first, matching, plain, spellings
 
 ACTUAL = spellings(
@@ -27,9 +27,11 @@ STORE = spellings(
     "itemid sku tienda"
 )
 SPLIT = spellings("split set part")
+# Names of times that are usual in forecasts only; those of all tables come before them.
+PERIOD = spellings("fecha week weekstart month period")
 
 # yhat_p10, p05, q_90, lo-80, yhat-hi-95: a quantile, or one side of an interval of so many percent.
-_QUANTILE = re.compile(r"(?:yhat|pred|forecast)?(?:p|q)(\d{1,2})$")
+_QUANTILE = re.compile(r"(?:yhat|pred(?:icted|iction)?|forecast)?(?:p|q)(\d{1,2})$")
 _SIDE = re.compile(r".*?(lo|hi)(\d{2})$")
 
 
@@ -63,28 +65,28 @@ def find_columns(frame: pl.DataFrame, path: str) -> ForecastColumns:
 
     Raises
     ------
-    TableError
+    NotATableError
         If it has no predictions or no times; it says what there is and which names are accepted.
     """
     numeric = [name for name in frame.columns if is_numeric(frame[name]) or frame[name].is_null().all()]
     predicted = first(matching(numeric, PREDICTED))
     there = ", ".join(repr(name) for name in frame.columns[:20])
     if predicted is None:
-        raise TableError(
+        raise NotATableError(
             f"The table {path} has no column of predictions; it has {there}. Accepted names are predicted, yhat, "
             "prediction or forecast."
         )
-    times = time_names(frame)
-    if not times:
-        raise TableError(
+    time = _time(frame)
+    if time is None:
+        raise NotATableError(
             f"The table {path} has predictions but no column of dates; it has {there}. Accepted names are date, "
             "ds, time or timestamp."
         )
     actual = first(matching([name for name in numeric if name != predicted], ACTUAL))
     lower, upper = _interval(name for name in numeric if name not in (predicted, actual))
-    rest = [name for name in frame.columns if name not in (times[0], predicted, actual, lower, upper)]
+    rest = [name for name in frame.columns if name not in (time, predicted, actual, lower, upper)]
     return ForecastColumns(
-        times[0],
+        time,
         predicted,
         actual,
         lower,
@@ -92,6 +94,12 @@ def find_columns(frame: pl.DataFrame, path: str) -> ForecastColumns:
         first(matching(rest, STORE)),
         first(matching([name for name in rest if frame[name].dtype == pl.String], SPLIT)),
     )
+
+
+def _time(frame: pl.DataFrame) -> str | None:
+    """Return the first column named as times that has dates, else the first named so: an index only counts rows."""
+    named = dict.fromkeys((*time_names(frame), *matching(frame.columns, PERIOD)))
+    return next((name for name in named if time_kind(frame[name]) == "times"), first(tuple(named)))
 
 
 def _interval(names: Iterable[str]) -> tuple[str | None, str | None]:

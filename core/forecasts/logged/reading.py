@@ -21,7 +21,7 @@ from core.tables.discovery import (
     is_table,
     suffix_rank,
 )
-from core.tables.errors import TableError
+from core.tables.errors import NotATableError, TableError
 from core.tables.names import name_words, spellings
 from core.tables.opening import TableOpener
 from core.tables.times import MICROSECONDS, times_of
@@ -51,7 +51,7 @@ class ForecastReading:
     columns : ForecastColumns or None
         What its columns were taken for.
     tables : tuple of TableFile
-        Every table that could hold a forecast by its name, best first.
+        Every table that could hold a forecast by its name, best first; that of the contract alone where it was read.
     notes : tuple of str
         What was left out or assumed.
     problems : tuple of str
@@ -76,7 +76,8 @@ def read_forecast(
 ) -> ForecastReading:
     """Read the forecast of a run.
 
-    A table that turns out to hold no forecast makes room for the next one by name.
+    A table that turns out to hold no forecast makes room for the next one by name; so does one that cannot be read,
+    which is then a problem.
 
     Parameters
     ----------
@@ -139,16 +140,25 @@ def _first_that_reads(
     files: tuple[TableFile, ...] | list[TableFile], opener: TableOpener, store: str
 ) -> ForecastReading:
     problems: list[str] = []
+    passed_over: list[str] = []
     for file in files[:_MOST_OPENED]:
         try:
             frame = opener.frame(file, _KEYS)
             columns = find_columns(frame, file.path)
             rows, notes = forecast_rows(frame, columns, file.path, store)
+        except NotATableError as error:
+            passed_over.append(str(error))
+            continue
         except GreenroomError as error:
             problems.append(str(error))
             continue
-        return ForecastReading(rows, file.path, columns, notes=notes)
-    return ForecastReading(problems=tuple(problems))
+        return ForecastReading(rows, file.path, columns, notes=notes, problems=tuple(problems))
+    if len(files) > _MOST_OPENED:
+        passed_over.append(
+            f"Only {_MOST_OPENED} of {len(files)} tables were opened. A table in {CONTRACT_FOLDER}/ named "
+            f"{CONTRACT_NAME} is always the first."
+        )
+    return ForecastReading(problems=(*problems, *passed_over))
 
 
 def forecast_rows(
@@ -186,6 +196,11 @@ def forecast_rows(
         raise TableError(f"No row of {path} has a date. Log the table again.")
     if timed.height < rows.height:
         notes.append(f"{counted(rows.height - timed.height, 'row')} without a date or a store left out.")
+    repeated = timed.height - timed.n_unique(["store", "time", "split"])
+    if repeated:
+        notes.append(
+            f"{counted(repeated, 'row')} of {path} for a time that their store already has; every row is measured."
+        )
     if columns.actual is None:
         notes.append(f"{path} has predictions without actuals: nothing can be measured yet.")
     elif timed["actual"].is_null().all():

@@ -18,9 +18,8 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from core.errors import BadInputError, GreenroomError
-from core.forecasts.bands import DEFAULT_THRESHOLDS, Threshold, band_of
+from core.forecasts.bands import DEFAULT_THRESHOLDS, Band, Threshold, band_of
 from core.forecasts.measures import SMAPE_SCALE
-from core.forecasts.types import Band
 from core.training.stores import store_runs, tables
 from core.training.stores.columns import GivenColumns
 from core.training.stores.engines import Engine, fit_stores, processors
@@ -144,7 +143,7 @@ def run_pipeline(
         If another process works on the same run, or no store could be trained.
     """
     began = time.perf_counter()
-    run = _open_run(options, client, artifact_location)
+    run, fresh = _open_run(options, client, artifact_location)
     with _alone(run.run_id):
         try:
             sales = read_sales(
@@ -159,12 +158,15 @@ def run_pipeline(
             return pipeline.finished(began)
         except BadInputError as error:
             # A run that a mistake ended says why; one that only was to be gone on with stays as it is.
-            if options.run_id is None:
+            if fresh:
                 run.fail(str(error))
             raise
 
 
-def _open_run(options: PipelineOptions, client: MlflowClient, artifact_location: str | None) -> PipelineRun:
+def _open_run(
+    options: PipelineOptions, client: MlflowClient, artifact_location: str | None
+) -> tuple[PipelineRun, bool]:
+    """Return the run, and whether it was made for this attempt."""
     tags = {
         "mlflow.user": _user(),
         "mlflow.source.name": "greenroom stores",
@@ -173,8 +175,9 @@ def _open_run(options: PipelineOptions, client: MlflowClient, artifact_location:
     }
     with mlflow_answers("The pipeline could not be started", "the same command"):
         if options.run_id is not None:
-            found = client.get_run(options.run_id)
-            return PipelineRun(client, found.info.run_id, found.info.experiment_id, tags)
+            found = store_runs.find_pipeline(client, options.run_id)
+            fresh = store_runs.just_made(found)
+            return PipelineRun(client, found.info.run_id, found.info.experiment_id, tags), fresh
         experiment = client.get_experiment_by_name(options.experiment)
         experiment_id = (
             experiment.experiment_id
@@ -183,7 +186,7 @@ def _open_run(options: PipelineOptions, client: MlflowClient, artifact_location:
         )
         name = options.run_name or f"Training_Pipeline_{datetime.now():%Y%m%d_%H%M%S}"
         created = client.create_run(experiment_id, run_name=name, tags={**tags, **options.run_tags})
-        return PipelineRun(client, created.info.run_id, experiment_id, tags)
+        return PipelineRun(client, created.info.run_id, experiment_id, tags), True
 
 
 def _user() -> str:
@@ -288,7 +291,8 @@ class _Pipeline:
         tags = {**evidence.tags, "engine": self.options.engine, "smape_scale": SMAPE_SCALE}
         if self.sales.notes:
             tags["data_notes"] = " ".join(self.sales.notes)[:4000]
-        self.run.begin(params, tags, {"environment.json": evidence.environment.encode()})
+        files = {"environment.json": evidence.environment.encode()}
+        self.run.begin(params, tags, files, _asked(self.options))
 
     def _results(self, done: set[str]) -> Iterator[StoreResult]:
         """Fit what is not done yet."""
@@ -301,7 +305,7 @@ class _Pipeline:
             every = OneModel(list(self._tasks(self.sales.stores)), self.recipe, jobs)
             yield from (result for result in every.results() if result.store not in done)
             if every.files:
-                folder = model_folder(every.files, ModelKind.GLOBAL, self.design.features, self.run.run_id)
+                folder = model_folder(every.files, ModelKind.GLOBAL, self.design.features)
                 self.files = {f"model/{name}": content for name, content in folder.items()}
                 self.files[store_runs.IMPORTANCE] = tables.importance_csv(every.importance)
             return
@@ -342,7 +346,7 @@ class _Pipeline:
         if result.importance:
             files[store_runs.IMPORTANCE] = tables.importance_csv(result.importance)
         if result.files:
-            folder = model_folder(result.files, self.options.kind, self.design.features, self.run.run_id)
+            folder = model_folder(result.files, self.options.kind, self.design.features)
             files |= {f"model/{name}": content for name, content in folder.items()}
         return StoreRecord(
             result.store,
@@ -425,4 +429,20 @@ def _params(options: PipelineOptions, sales: Sales, design: Design) -> dict[str,
         "quality_thresholds": json.dumps(
             {one.band: {"r2": one.r2, "smape": one.smape} for one in options.thresholds}
         ),
+    }
+
+
+def _asked(options: PipelineOptions) -> dict[str, str]:
+    """What the project `core/training/project` is called with, where params say what that came to."""
+    columns = options.columns
+    return {
+        "data": options.data.name,
+        "horizon": str(options.horizon or 0),
+        "store_column": columns.store or "",
+        "date_column": columns.date or "",
+        "sales_column": columns.sales or "",
+        "partner_column": columns.partner or "",
+        "min_samples": str(options.min_samples),
+        "interval": str(options.interval),
+        "seed": str(options.seed),
     }

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from core.forecasts.bands import BANDS, Band
 from core.forecasts.measures import measure
-from core.forecasts.types import BANDS, Band
 from core.training.stores.store_runs import StoreRecord
 
 _TABLE_MEASURES: Final = [

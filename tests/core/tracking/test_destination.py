@@ -103,3 +103,12 @@ def test_paths_stay_inside_the_run() -> None:
     for bad in ("", "/a", "a/../b", "./a", "a//b", "..\\a", None):
         with pytest.raises(BadInputError):
             artifact_path(bad)
+
+
+def test_importing_a_tracker_loads_neither_mlflow_nor_a_library_of_tables() -> None:
+    code = (
+        "import sys; from core.tracking import MLflowLogger, MLflowTracker; "
+        "print(sorted({'mlflow', 'polars', 'pandas', 'pyarrow', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
