@@ -13,6 +13,8 @@ from core.errors import BadInputError
 
 # So many of a store's dates on one day of the week make it weekly: of daily dates a seventh is.
 _WEEKLY_SHARE: Final = 0.5
+# Days from a date to the next as a rule, gaps included.
+_LONGEST_STEP: Final = {"daily": 3, "weekly": 13}
 _SHOWN: Final = 5
 
 
@@ -70,20 +72,23 @@ def find_frequency(dates: pl.DataFrame, path: str) -> Frequency:
     usual = counts.group_by("store", maintain_order=True).agg(
         pl.col("weekday").first().alias("usual"), pl.col("len").first(), pl.col("len").sum().alias("all")
     )
-    if int(usual["len"].sum()) > _WEEKLY_SHARE * int(usual["all"].sum()):
+    found = DAILY
+    # A store's first date fixes its day of the week; only others can agree with it.
+    agreeing, others = (int((usual[name] - 1).sum()) for name in ("len", "all"))
+    if agreeing > _WEEKLY_SHARE * others:
+        found = WEEKLY
         off = days.join(usual.select("store", "usual"), on="store").filter(
             pl.col("weekday") != pl.col("usual")
         )
         if off.height:
             raise _not_whole_weeks(off, path)
-        return WEEKLY
     step = _typical_step(dates)
-    if step > 3:
+    if step > _LONGEST_STEP[found.name]:
         raise BadInputError(
             f"The dates of {path} are {step:g} days apart as a rule: sales must be daily or weekly. "
             "Check that days and months were not swapped, or bring them to weeks first."
         )
-    return DAILY
+    return found
 
 
 def _typical_step(dates: pl.DataFrame) -> float:

@@ -73,7 +73,7 @@ def find_columns(names: Sequence[str], given: GivenColumns, path: str) -> Column
     ------
     BadInputError
         If one that was named is not there, or one that is needed cannot be recognised; it says which, what
-        there is, and how to name it.
+        there is, and how to name it. Also if the sales themselves are said to be known in advance.
     """
     wanted = [given.store, given.date, given.sales, given.partner, given.open, *(given.known or ())]
     absent = [name for name in wanted if name is not None and name not in names]
@@ -93,11 +93,21 @@ def find_columns(names: Sequence[str], given: GivenColumns, path: str) -> Column
             f"Name it with {how}."
         )
     taken = set(found.values())
+    unfit = [name for name in given.known or () if name in taken]
+    if unfit:
+        raise BadInputError(
+            f"{_listed(unfit)} of {path} cannot be known in advance: stores, dates and sales are what is forecast. "
+            "Leave it out of --known."
+        )
     rest = [name for name in names if name not in taken]
     partner = given.partner or next(iter(matching(rest, PARTNER)), None)
     opened = given.open or next(iter(matching(rest, OPEN)), None)
     rest = [name for name in rest if name not in (partner, opened)]
-    known = [name for name in rest if _is_known(name)] if given.known is None else list(given.known)
+    known = (
+        [name for name in rest if _is_known(name)]
+        if given.known is None
+        else list(dict.fromkeys(given.known))
+    )
     return ColumnNames(
         store=str(found["store"]),
         date=str(found["date"]),

@@ -86,6 +86,9 @@ def stores(data: str, as_json: bool, tracking_uri: str, **given: Any) -> None:
       python -m core.training.stores --data sales.csv --run-id 3f2a91c0...     go on after a kill
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # What MLflow says of every run that ends and every file it fetches: what is printed here is the report.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # Threads of LightGBM that wait for each other leave the processor to whoever works.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from core.settings import override, read_settings

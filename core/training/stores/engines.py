@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from functools import cache
 from itertools import islice
 
 from core.errors import BadInputError
@@ -12,6 +16,9 @@ from core.training.stores.fitting import Recipe, StoreResult, StoreTask, fit_sto
 
 # Ray's joblib backend gives back a call's results together: small calls keep the logging busy meanwhile.
 _CALL = 8
+# Ray itself waits for minutes where nobody listens.
+_ANSWER_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
 
 
 class Engine(StrEnum):
@@ -50,12 +57,33 @@ def fit_stores(
         return
     # Tasks are made a few at a time, while results are logged.
     parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="3*n_jobs", batch_size=2)
-    yield from parallel(delayed(fit_store)(task, recipe) for task in tasks)
+    trainer = os.getpid()
+    yield from parallel(delayed(_fit_for)(trainer, task, recipe) for task in tasks)
+
+
+def _fit_for(trainer: int, task: StoreTask, recipe: Recipe) -> StoreResult:
+    """Fit a store in a worker that ends with its trainer: of a trainer that was killed it would wait for more."""
+    _follow(trainer)
+    return fit_store(task, recipe)
+
+
+@cache
+def _follow(trainer: int) -> None:
+    if os.getpid() != trainer:
+        threading.Thread(target=_end_with, args=(trainer,), daemon=True).start()
+
+
+def _end_with(trainer: int) -> None:
+    while os.getppid() == trainer:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
 
 
 def _on_ray(tasks: Iterable[StoreTask], recipe: Recipe, address: str | None) -> Iterator[StoreResult]:
     from joblib import Parallel, delayed, parallel_config
 
+    # Ray must not phone home.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
         from ray.util.joblib import register_ray
@@ -82,13 +110,22 @@ def _on_ray(tasks: Iterable[StoreTask], recipe: Recipe, address: str | None) -> 
 
 
 def _connect(ray: object, address: str | None) -> None:
+    address = address or os.environ.get("RAY_ADDRESS")
     try:
+        _knock(address or "")
         ray.init(  # type: ignore[attr-defined]
-            address=address or os.environ.get("RAY_ADDRESS"), log_to_driver=False, include_dashboard=False
+            address=address, log_to_driver=False, include_dashboard=False
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, OverflowError) as error:
         reason = str(error).partition("\n")[0][:300]
         raise BadInputError(
             f"The Ray cluster {address or 'on this machine'} cannot be reached: {reason}. Start it with "
             "`ray start --head`, correct --ray-address, or use --engine local."
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raise an OSError if nobody listens at HOST:PORT; other addresses are for Ray to understand."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()

@@ -17,6 +17,7 @@ from core.training.stores.sales import Sales
 LEVEL: Final = "level"
 """The feature that all predictions are relative to: the mean of log sales over a quarter (daily) or a year (weekly)."""
 
+_KEYS: Final = ("store", "date", "sales", "is_test")
 _LEVEL_WINDOWS: Final = {"daily": 91, "weekly": 52}
 _WINDOWS: Final = {"daily": (7, 28, 364), "weekly": (4, 8, 13, 26)}
 
@@ -78,7 +79,7 @@ def build_design(sales: Sales, horizon: int) -> Design:
     known = [name for name in sales.frame.columns if name.startswith("known:")]
     for name in known:
         plain = name.removeprefix("known:")
-        made[plain if plain not in made else f"{plain} (known)"] = pl.col(name)
+        made[f"{plain} (known)" if plain in made or plain in _KEYS else plain] = pl.col(name)
     frame = (
         grid.with_columns(pl.col("sales").log1p().alias("x"))
         .with_columns(

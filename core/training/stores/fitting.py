@@ -200,12 +200,11 @@ def _naive(task: StoreTask, recipe: Recipe) -> Forecast:
 
 def _naive_files(task: StoreTask, recipe: Recipe) -> dict[str, bytes]:
     known = task.days <= recipe.cutoff
-    # Two seasons, so that a closed day finds the same day of the season before.
-    recent = known & (task.days > recipe.cutoff - 9 * recipe.season)
-    last = {
-        str(day): value for day, value in zip(task.days[recent], task.sales[recent].tolist(), strict=True)
-    }
     season_days = int(recipe.season.astype("timedelta64[D]").astype(int))
+    places = task.days[known].astype(np.int64) % season_days
+    # Of each day of the season the last one that is known, however long ago: later ones replace earlier ones.
+    newest = dict(zip(places.tolist(), np.flatnonzero(known).tolist(), strict=True))
+    last = {str(task.days[row]): float(task.sales[row]) for row in newest.values()}
     values = {"kind": "seasonal_naive", "season_days": season_days, "last_season": last}
     scaler = {"target": "sales", "features": ["date"]}
     return {"model.json": json.dumps(values).encode(), "scaler.json": json.dumps(scaler).encode()}

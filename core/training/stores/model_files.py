@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from core.training.stores import predictor
 from core.training.stores.models import ModelKind
 
+DESCRIPTION: Final = "MLmodel"
+RUN_ID: Final = b"<run id>"
+"""Stands in the description for the id of the run that the model is logged to."""
 _CODE: Final = "code/greenroom_store_model.py"
 
 
-def model_folder(
-    files: dict[str, bytes], kind: ModelKind, features: Sequence[str], run_id: str
-) -> dict[str, bytes]:
+def model_folder(files: dict[str, bytes], kind: ModelKind, features: Sequence[str]) -> dict[str, bytes]:
     """Return the files of a model's folder.
 
     Parameters
@@ -28,7 +29,7 @@ def model_folder(
     """
     return {
         **files,
-        "MLmodel": _described(kind, tuple(features)).replace("RUN_ID", run_id).encode(),
+        DESCRIPTION: _described(kind, tuple(features)).encode(),
         "requirements.txt": "".join(f"{one}\n" for one in _requirements(kind)).encode(),
         _CODE: _code(),
     }
@@ -36,7 +37,7 @@ def model_folder(
 
 @cache
 def _described(kind: ModelKind, features: tuple[str, ...]) -> str:
-    """Write the MLmodel file; RUN_ID stands for the run's id."""
+    """Write the MLmodel file, with `RUN_ID` for the run's id."""
     if kind is ModelKind.SEASONAL_NAIVE:
         inputs = [{"name": "date", "type": "datetime", "required": True}]
     else:
@@ -59,15 +60,20 @@ def _described(kind: ModelKind, features: tuple[str, ...]) -> str:
         "    loader_module: greenroom_store_model",
         f"    python_version: {_python()}",
         f"mlflow_version: {version('mlflow')}",
-        "run_id: RUN_ID",
+        f"run_id: '{RUN_ID.decode()}'",
         "signature:",
-        f"  inputs: '{json.dumps(inputs)}'",
-        f"  outputs: '{json.dumps(output)}'",
+        f"  inputs: {_quoted(inputs)}",
+        f"  outputs: {_quoted(output)}",
         "  params: null",
         f"utc_time_created: '{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}'",
         "",
     ]
     return "\n".join(lines)
+
+
+def _quoted(value: list[dict[str, Any]]) -> str:
+    """Write JSON as a text of YAML, in which an apostrophe is written twice."""
+    return "'" + json.dumps(value).replace("'", "''") + "'"
 
 
 def _requirements(kind: ModelKind) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,12 +11,15 @@ import polars as pl
 
 from core.errors import BadInputError
 from core.tables.cells import numbers_of
+from core.tables.errors import EmptyTableError
 from core.tables.reading import SUFFIXES, read_table
 from core.tables.times import times_of
 from core.training.stores.calendar import Frequency, find_frequency
 from core.training.stores.columns import ColumnNames, GivenColumns, find_columns
 
 _SHOWN: Final = 3
+_CLOSED: Final = ("0", "0.0", "false", "f", "no", "n", "closed")
+_ZONE: Final = r"(:\d{2}(?:\.\d+)?)\s*(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$"
 _ROW = "row"
 
 
@@ -73,7 +77,10 @@ def read_sales(
         If the file, a column, a date or a value cannot be used. It names the rows, counted from 1 below the
         header.
     """
-    raw = read_table(path.name, _content(path, encoding))
+    try:
+        raw = read_table(path.name, _content(path, encoding))
+    except EmptyTableError as error:
+        raise BadInputError(f"{path.name} has no rows of sales. Export them again.") from error
     columns = find_columns(raw.columns, given or GivenColumns(), path.name)
     notes: list[str] = []
     frame = _typed(raw, columns, path.name, notes)
@@ -109,26 +116,29 @@ def _content(path: Path, encoding: str) -> bytes:
     if path.suffix.lower() == ".parquet":
         return content
     try:
-        return content if encoding.lower() in ("utf-8", "utf8") else content.decode(encoding).encode()
-    except (UnicodeDecodeError, LookupError) as error:
-        raise BadInputError(f"{path.name} is not in the encoding {encoding}: {error}.") from error
+        text = content.decode(encoding)
+        if "\0" in text:
+            raise ValueError("it has zero bytes")
+        return text.encode()
+    except (ValueError, LookupError) as error:
+        raise BadInputError(
+            f"{path.name} is not in the encoding {encoding}: {error}. Name its own with --encoding, such as utf-16 or "
+            "latin-1, or save it in UTF-8."
+        ) from error
 
 
 def _typed(raw: pl.DataFrame, columns: ColumnNames, path: str, notes: list[str]) -> pl.DataFrame:
     """Take the columns in our names and types, and number the rows from 1."""
-    times, note = times_of(raw, columns.date, path)
+    times, note = times_of(raw.with_columns(_local(raw[columns.date])), columns.date, path)
     sales, reading = numbers_of(raw, columns.sales, path)
     notes += [one for one in (note, reading) if one]
-    days = times.cast(pl.Date)
-    if (times != days.cast(times.dtype)).fill_null(value=False).any() and days.n_unique() < times.n_unique():
-        raise BadInputError(
-            f"{path} has several times a day in '{columns.date}' (such as {times.drop_nulls()[0]}). "
-            "Add its sales up by day first."
-        )
+    stores = _codes(raw[columns.store]).alias("store")
+    days = times.cast(pl.Date).alias("date")
+    _refuse_hours(stores, days, times, columns.date, path)
     parts = [
         pl.Series(_ROW, range(1, raw.height + 1), dtype=pl.Int64),
-        _codes(raw[columns.store]).alias("store"),
-        days.alias("date"),
+        stores,
+        days,
         sales.alias("sales"),
         (
             _codes(raw[columns.partner])
@@ -137,18 +147,45 @@ def _typed(raw: pl.DataFrame, columns: ColumnNames, path: str, notes: list[str])
         ).alias("partner"),
     ]
     if columns.open:
-        parts.append(_known(raw[columns.open]).alias("open"))
+        parts.append(_is_closed(raw[columns.open]).alias("closed"))
     parts += [_known(raw[name]).alias(f"known_{place}") for place, name in enumerate(columns.known)]
     named = {f"known_{place}": name for place, name in enumerate(columns.known)}
     return pl.DataFrame(parts).rename({key: f"known:{name}" for key, name in named.items()})
 
 
+def _local(column: pl.Series) -> pl.Series:
+    """Leave out time zones: sales belong to the day that the store's own clock showed."""
+    if column.dtype == pl.String:
+        return column.str.strip_chars().str.replace(_ZONE, "${1}")
+    return column.dt.replace_time_zone(None) if isinstance(column.dtype, pl.Datetime) else column
+
+
+def _refuse_hours(stores: pl.Series, days: pl.Series, times: pl.Series, name: str, path: str) -> None:
+    if not (times != days.cast(times.dtype)).fill_null(value=False).any():
+        return
+    seen = pl.DataFrame([stores, days, times.alias("time")]).drop_nulls().unique()
+    several = seen.filter(pl.struct("store", "date").is_duplicated()).sort("store", "time")
+    if several.height:
+        raise BadInputError(
+            f"{path} has several times a day in '{name}' (such as {several['time'][0]} and {several['time'][1]} of "
+            f"store {several['store'][0]}). Add its sales up by day first."
+        )
+
+
 def _codes(column: pl.Series) -> pl.Series:
     """Write store codes as text, 7 for 7.0."""
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
     if column.dtype.is_float() and (column.drop_nulls() % 1 == 0).all():
         column = column.cast(pl.Int64)
     text = column.cast(pl.String).str.strip_chars()
     return text.set(text == "", None)
+
+
+def _is_closed(column: pl.Series) -> pl.Series:
+    if column.dtype == pl.String:
+        return column.str.strip_chars().str.to_lowercase().is_in(_CLOSED)
+    return column.cast(pl.Float32, strict=False) == 0
 
 
 def _known(column: pl.Series) -> pl.Series:
@@ -171,9 +208,9 @@ def _without_unusable(
             raise BadInputError(
                 f"{path} has {blank.height:,} rows without a {name} in '{needed}' ({_rows(blank)}). Fill it in."
             )
-    if "open" in frame.columns:
-        closed = int((frame["open"] == 0).sum())
-        frame = frame.filter((pl.col("open") != 0).fill_null(value=True)).drop("open")
+    if "closed" in frame.columns:
+        closed = int(frame["closed"].sum())
+        frame = frame.filter(~pl.col("closed").fill_null(value=False)).drop("closed")
         if closed:
             notes.append(f"{closed:,} rows of closed days are neither trained on nor measured.")
     missing = frame["sales"].null_count()
@@ -219,7 +256,10 @@ def _partners(frame: pl.DataFrame, notes: list[str]) -> dict[str, str]:
 
 
 def _natural_order(stores: list[str]) -> list[str]:
-    return sorted(stores, key=lambda code: (not code.isdigit(), int(code) if code.isdigit() else 0, code))
+    def parts(code: str) -> tuple[list[str | int], str]:
+        return [int(part) if at % 2 else part for at, part in enumerate(re.split(r"(\d+)", code))], code
+
+    return sorted(stores, key=parts)
 
 
 def _rows(frame: pl.DataFrame) -> str:

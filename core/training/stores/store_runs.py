@@ -7,6 +7,7 @@ again, with the same values at the same times, so that nothing of it comes twice
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,19 +18,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from core.errors import BadInputError, SourceError
+from core.errors import BadInputError, NotFoundError, SourceError
 from core.redaction import redact
+from core.training.stores.model_files import DESCRIPTION, RUN_ID
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import RunInfo
+    from mlflow.entities import Run, RunInfo
 
 TABLE: Final = "forecast/predictions.parquet"
 STORES: Final = "forecast/stores.parquet"
 IMPORTANCE: Final = "feature_importance.csv"
 STORE, PARTNER, QUALITY, FAILURE = "store_code", "partner_code", "quality", "failure"
 _PARENT: Final = "mlflow.parentRunId"
+_ENTRY_POINT: Final = "mlflow.project.entryPoint"
+_FIRST: Final = "dataset_hash"
+# A commit made since does not keep a pipeline from going on: the tag of this name says which one went on last.
+_COMMIT: Final = "git_commit_sha"
 _ENDED: Final = ("FINISHED", "FAILED")
+_NO_RUN: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 # MLflow's most params of one request.
 _MOST_PARAMS: Final = 100
 
@@ -57,6 +64,42 @@ class StoreRecord:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
+def find_pipeline(client: MlflowClient, run_id: str) -> Run:
+    """Return the run of a pipeline to go on with.
+
+    Raises
+    ------
+    BadInputError
+        If there is no such run, if it was deleted, or if it is the run of a store.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in _NO_RUN:
+            raise
+        raise NotFoundError(
+            f"There is no run {run_id} in the tracking store. Correct --run-id, or leave it out for a new run."
+        ) from error
+    if run.info.lifecycle_stage == "deleted":
+        raise BadInputError(
+            f"The run {run_id} was deleted. Restore it with `mlflow runs restore --run-id {run_id}`, or leave --run-id "
+            "out for a new run."
+        )
+    if STORE in run.data.tags and _PARENT in run.data.tags:
+        raise BadInputError(
+            f"The run {run_id} is that of the store {run.data.tags[STORE]}. Go on with its pipeline: "
+            f"--run-id {run.data.tags[_PARENT]}."
+        )
+    return run
+
+
+def just_made(run: Run) -> bool:
+    """Say whether `mlflow run` has made a run for a pipeline that has not begun."""
+    return _ENTRY_POINT in run.data.tags and _FIRST not in run.data.params
+
+
 class PipelineRun:
     """A pipeline's run and the runs of its stores.
 
@@ -77,8 +120,20 @@ class PipelineRun:
         self._unfinished: dict[str, RunInfo] = {}
         self._ids: dict[str, str] = {}
 
-    def begin(self, params: Mapping[str, str], tags: Mapping[str, str], files: Mapping[str, bytes]) -> None:
+    def begin(
+        self,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        files: Mapping[str, bytes],
+        asked: Mapping[str, str],
+    ) -> None:
         """Log what the pipeline is made from.
+
+        Parameters
+        ----------
+        asked : mapping of str to str
+            What was asked for where a param says what it came to. `mlflow run` has logged it before, for good, and
+            under the same names: then a tag says what it came to.
 
         Raises
         ------
@@ -90,8 +145,14 @@ class PipelineRun:
         with self._translated():
             run = self.client.get_run(self.run_id)
             before = run.data.params
+            of_project = _ENTRY_POINT in run.data.tags
+            tags = dict(tags)
             for key, value in params.items():
-                if before.get(key, value) != value:
+                if before.get(key, value) == value or key == _COMMIT:
+                    continue
+                if of_project and key in asked and _is_asked(key, before[key], asked[key]):
+                    tags[key] = value
+                else:
                     raise BadInputError(
                         f"The run {self.run_id} was started with {key} = {before[key]}, not {value}. Go on with what "
                         "it was started with, or leave --run-id out for a new run."
@@ -232,7 +293,8 @@ class PipelineRun:
             for path, content in files.items():
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
+                described = target.name == DESCRIPTION
+                target.write_bytes(content.replace(RUN_ID, run_id.encode()) if described else content)
             repository.log_artifacts(str(folder))  # type: ignore[no-untyped-call]
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -241,6 +303,24 @@ class PipelineRun:
     def _translated(self) -> Iterator[None]:
         with mlflow_answers(f"The pipeline {self.run_id} stopped", f"--run-id {self.run_id}"):
             yield
+
+
+def _is_asked(key: str, logged: str, asked: str) -> bool:
+    """Say whether a parameter of a project, which MLflow logs as its shell reads it, is what is asked for now."""
+    try:
+        said = "".join(shlex.split(logged))
+    except ValueError:
+        said = logged
+    if key == "data":
+        said = said.rpartition("/")[2]
+    return said == asked or (_number(said) is not None and _number(said) == _number(asked))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 @contextmanager
