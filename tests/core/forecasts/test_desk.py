@@ -447,6 +447,28 @@ def test_every_pipeline_of_a_history_has_smape_on_the_same_scale(bench: Workbenc
     assert history(bench, "percent")["smape"].to_list() == [40, 40, pytest.approx(40), 1.5]
 
 
+def test_what_a_stores_run_states_comes_first_in_its_history_too(bench: Workbench) -> None:
+    bench.pipeline("p", {"1": {"test_smape": 40.0}})
+    own = {"params": {"store_code": "1", "smape_scale": "0..1"}, "metrics": {"test_smape": 0.25}}
+    bench.runs.add("again", parent="p", **own)  # type: ignore[arg-type]
+    assert history(bench, "p")["smape"].to_list() == [50]
+
+
+def test_where_scales_are_stated_only_the_runs_of_the_store_are_looked_at(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run_id in ("p", "q"):
+        bench.pipeline(run_id, {"1": {"test_smape": 40.0}, "2": MEASURES})
+    pipeline = bench.desk.pipeline("p")
+    monkeypatch.delattr(FakeRuns, "children")
+    assert bench.desk.history(pipeline, "1")["smape"].to_list() == [40, 40]
+
+
+def test_a_measure_that_is_no_number_is_missing_in_the_history(bench: Workbench) -> None:
+    bench.pipeline("p", {"1": {"test_mae": float("nan"), "test_rmse": float("inf"), "test_r2": 0.5}})
+    assert history(bench, "p").select("mae", "rmse", "r2").rows() == [(None, None, 0.5)]
+
+
 def test_a_pipeline_that_names_its_metrics_otherwise_is_in_the_history(bench: Workbench) -> None:
     bench.pipeline("p", {"1": {"mae": 3.0}})
     bench.pipeline("q", {"1": {"test_mae": 4.0}})
