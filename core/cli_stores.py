@@ -19,7 +19,7 @@ _SHOWN: Final = 40
 
 
 def pipelines(runs: Iterable[Run], as_json: bool) -> None:
-    """Print the pipelines of a store, latest first."""
+    """Print the pipelines of a tracking store: first those with a run a store, then those with a table of them."""
     rows: list[dict[str, Any]] = [
         {
             "run_id": run.run_id,

@@ -134,6 +134,11 @@ def stores_of_runs(
         What was assumed.
     """
     notes: list[str] = []
+    told = _text(children, STORE_PARAM).is_not_null()
+    if told.any() and not told.all():
+        others = int((~told).sum())
+        notes.append(f"{others:,} child {'run' if others == 1 else 'runs'} without a store_code left out.")
+        children = children.filter(told)
     text = {name: _text(children, name) for name in dict.fromkeys((*TAGS, *PARAMS))}
     store = text[STORE_PARAM].fill_null(_named(children))
     frame = pl.DataFrame(
@@ -149,6 +154,7 @@ def stores_of_runs(
             text[SCALE_TAG] if scale is None else text[SCALE_TAG].fill_null(scale),
         ]
     )
+    frame = _told_apart(frame)
     twice = frame.height - frame["store"].n_unique()
     if twice:
         notes.append(f"{twice:,} older runs of stores that have a later one in this pipeline are left out.")
@@ -159,6 +165,15 @@ def stores_of_runs(
     frame = frame.with_columns(pl.col("failure").fill_null(ending))
     frame = with_bands(frame, thresholds)
     return natural_order(frame.select(*STORES, "status")), tuple(notes)
+
+
+def _told_apart(frame: pl.DataFrame) -> pl.DataFrame:
+    """Put the partner before the code of stores of different partners that share a code."""
+    shared = pl.col("partner").n_unique().over("store") > 1
+    both = pl.concat_str("partner", pl.lit("_"), "store")
+    return frame.with_columns(
+        pl.when(shared & pl.col("partner").is_not_null()).then(both).otherwise("store").alias("store")
+    )
 
 
 def measures_of_runs(

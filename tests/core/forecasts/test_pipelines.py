@@ -598,3 +598,22 @@ def test_partners_come_by_their_share_of_sales_then_by_their_number_of_stores() 
     assert found["partner"].to_list() == ["large", "small", "–", "none"]
     assert found["share"].to_list() == [90, 10, 0, 0]
     assert found.columns == ["partner", "stores", "failed", "share", "wape", "smape", "r2", "good"]
+
+
+def test_partners_that_share_a_code_keep_both_their_stores() -> None:
+    found, notes = stores(
+        {"params.store_code": "7", "params.partner_code": "ADICO", "metrics.test_mae": 1.0},
+        {"params.store_code": "7", "params.partner_code": "BETA", "metrics.test_mae": 2.0},
+        {"params.store_code": "8", "params.partner_code": "BETA", "metrics.test_mae": 3.0},
+    )
+    assert {row["store"]: row["mae"] for row in found} == {"ADICO_7": 1.0, "BETA_7": 2.0, "8": 3.0}
+    assert not any("older" in note for note in notes)
+
+
+def test_children_that_are_no_stores_are_left_out_where_others_are() -> None:
+    found, notes = stores(
+        {"params.store_code": "7", "metrics.test_mae": 1.0},
+        {"name": "preprocessing", "metrics.test_mae": 9.0},
+    )
+    assert [row["store"] for row in found] == ["7"]
+    assert any("1 child run without a store_code left out" in note for note in notes)
