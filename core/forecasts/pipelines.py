@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +13,7 @@ import polars as pl
 from core.forecasts.bands import BANDS, Band, Threshold, band_of
 from core.forecasts.measures import ForecastMeasures
 from core.forecasts.types import STORES
-from core.tables.names import plain
+from core.tables.names import natural_key, plain
 
 STORE_PARAM: Final = "store_code"
 PARTNER_PARAM: Final = "partner_code"
@@ -241,11 +240,7 @@ def with_bands(frame: pl.DataFrame, thresholds: Sequence[Threshold]) -> pl.DataF
 
 def natural_order(frame: pl.DataFrame) -> pl.DataFrame:
     """Sort by store, 2 before 10."""
-    keys = [
-        # Text and digits take turns, so that like is compared with like.
-        [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", store))]
-        for store in frame["store"]
-    ]
+    keys = [natural_key(store) for store in frame["store"]]
     return frame[sorted(range(frame.height), key=keys.__getitem__)]
 
 

@@ -1,4 +1,4 @@
-"""Names that columns of tables go by, how a name is compared with them, and the words in the name of a file."""
+"""Names: those that columns of tables go by, how one is compared with them and sorted, the words in that of a file."""
 
 from __future__ import annotations
 
@@ -39,3 +39,9 @@ def name_words(path: str) -> frozenset[str]:
     """Take the name of a file apart: "backtest/PortfolioValues_2024.json" has portfolio, values, 2024."""
     stem = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", PurePosixPath(path).stem)
     return frozenset(re.findall(r"[a-z]+|[0-9]+", stem.lower()))
+
+
+def natural_key(text: str) -> list[str | int]:
+    """Return what a text is sorted by so that 2 comes before 10: its words and its numbers, in turns."""
+    # Words and digits take turns, so that like is compared with like.
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", text))]

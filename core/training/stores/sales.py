@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ import polars as pl
 from core.errors import BadInputError
 from core.tables.cells import numbers_of
 from core.tables.errors import EmptyTableError
+from core.tables.names import natural_key
 from core.tables.reading import SUFFIXES, read_table
 from core.tables.times import times_of
 from core.training.stores.calendar import Frequency, find_frequency
@@ -85,7 +85,7 @@ def read_sales(
     notes: list[str] = []
     frame = _typed(raw, columns, path.name, notes)
     frame = _without_unusable(frame, columns, path.name, drop_negative, notes)
-    stores = _natural_order(frame["store"].unique().to_list())
+    stores = sorted(frame["store"].unique(), key=natural_key)
     if most is not None and most < len(stores):
         stores = stores[:most]
         frame = frame.filter(pl.col("store").is_in(stores))
@@ -253,13 +253,6 @@ def _partners(frame: pl.DataFrame, notes: list[str]) -> dict[str, str]:
     if several.height:
         notes.append(f"{several.height:,} stores have more than one partner; the first in order is used.")
     return {store: min(partners) for store, partners in pairs.iter_rows()}
-
-
-def _natural_order(stores: list[str]) -> list[str]:
-    def parts(code: str) -> tuple[list[str | int], str]:
-        return [int(part) if at % 2 else part for at, part in enumerate(re.split(r"(\d+)", code))], code
-
-    return sorted(stores, key=parts)
 
 
 def _rows(frame: pl.DataFrame) -> str:
