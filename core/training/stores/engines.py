@@ -99,7 +99,8 @@ def _on_ray(tasks: Iterable[StoreTask], recipe: Recipe, address: str | None) -> 
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         jobs = max(1, int(resources.get("CPU", 1)))
         waiting = iter(tasks)
-        with parallel_config(backend="ray", n_jobs=jobs):
+        # A worker that asks for no processor is put wherever there is one already, and one node does all the work.
+        with parallel_config(backend="ray", n_jobs=jobs, ray_remote_args={"num_cpus": 1}):
             parallel = Parallel(batch_size=1)
             with parallel:
                 while some := list(islice(waiting, _CALL * jobs)):

@@ -30,6 +30,8 @@ TABLE = "forecast/predictions.parquet"
 NAMES = ("mlflow.parentRunId", "mlflow.runName")
 # Of the checkout, in which somebody may work while the tests run.
 CHECKOUT = ("git_commit_sha", "git_dirty", "mlflow.source.git.commit", "reproducibility_verified")
+# Trees of the one model, instead of GLOBAL_ROUNDS.
+ROUNDS = 40
 KINDS = tuple(ModelKind)
 OF_A_STORE = tuple(kind for kind in ModelKind if kind is not ModelKind.GLOBAL)
 
@@ -132,6 +134,7 @@ def command(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env=environment(**more),
+        timeout=60,
         check=False,
     )
 

