@@ -159,6 +159,8 @@ class PipelineRun:
                     )
             if run.info.status != "RUNNING":
                 self.client.update_run(self.run_id, status="RUNNING")
+            if FAILURE in run.data.tags:
+                self.client.delete_tag(self.run_id, FAILURE)
             new = [Param(key, value) for key, value in params.items() if key not in before]
             for start in range(0, len(new), _MOST_PARAMS):
                 self.client.log_batch(self.run_id, params=new[start : start + _MOST_PARAMS])

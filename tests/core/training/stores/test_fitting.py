@@ -124,6 +124,14 @@ def test_without_any_store_there_is_no_model(task: tuple[StoreTask, Recipe]) -> 
     assert result.failure is not None and every.files == {} and every.importance == ()
 
 
+def test_as_many_rows_as_asked_for_are_enough(task: tuple[StoreTask, Recipe]) -> None:
+    series, recipe = task
+    level = series.inputs[:, recipe.features.index(LEVEL)]
+    rows = int(((series.days <= recipe.cutoff) & np.isfinite(level)).sum())
+    assert fit_store(series, replace(recipe, min_samples=rows)).failure is None
+    assert fit_store(series, replace(recipe, min_samples=rows + 1)).failure is not None
+
+
 @pytest.mark.parametrize("kind", [ModelKind.RIDGE, ModelKind.GRADIENT_BOOSTING])
 def test_a_test_period_of_which_nothing_can_be_said_fails(
     task: tuple[StoreTask, Recipe], kind: ModelKind
@@ -349,7 +357,12 @@ def test_a_store_comes_out_the_same_every_time_and_in_every_process(tmp_path: Pa
 def test_the_seed_is_used_and_another_one_gives_other_trees(task: tuple[StoreTask, Recipe]) -> None:
     recipe = replace(task[1], kind=ModelKind.GRADIENT_BOOSTING)
     one, other = fit_store(task[0], recipe), fit_store(task[0], replace(recipe, seed=2))
-    assert not np.array_equal(one.predicted, other.predicted)
+    assert not np.array_equal(one.predicted, other.predicted, equal_nan=True)
+    recipe = replace(task[1], kind=ModelKind.GLOBAL)
+    (one,), (other,) = (
+        OneModel([task[0]], changed, 1).results() for changed in (recipe, replace(recipe, seed=2))
+    )
+    assert not np.array_equal(one.predicted, other.predicted, equal_nan=True)
 
 
 def test_the_one_model_does_not_depend_on_its_threads(
@@ -530,4 +543,4 @@ def test_the_one_model_takes_a_store_it_never_saw(tmp_path: Path) -> None:
     known = inputs_of(tasks[0], recipe)
     strange = np.asarray(model.predict(known.assign(store="S999")))
     assert np.isfinite(strange[60:]).all()
-    assert not np.array_equal(strange, model.predict(known))
+    assert not np.array_equal(strange, model.predict(known), equal_nan=True)

@@ -466,6 +466,12 @@ def test_a_mistake_in_the_data_ends_a_fresh_run_with_its_reason_and_leaves_an_ol
     (run,) = client.search_runs([client.get_experiment_by_name("store-forecasts").experiment_id])
     assert run.info.status == "FAILED" and run.info.end_time is not None
     assert "store 1, 2024-01-01: rows 1, 2" in run.data.tags["failure"]
+    # Once it is corrected the same run goes on, and no longer says that it failed.
+    kit.csv(data, kit.usual(1, 120))
+    kit.train(client, data, run_id=run.info.run_id, **OPTIONS)
+    found = client.get_run(run.info.run_id)
+    assert found.info.status == "FINISHED" and "failure" not in found.data.tags
+    data.write_text("store,date,sales\n1,2024-01-01,5\n1,2024-01-01,6\n")
     kept = client.create_run(run.info.experiment_id)
     with pytest.raises(BadInputError, match="more than once"):
         kit.train(client, data, run_id=kept.info.run_id)

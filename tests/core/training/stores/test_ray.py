@@ -41,7 +41,7 @@ sys.stdin.read()
 cluster.shutdown()
 """
 
-# The trainer as it is, but that a store's worker writes down on which node it was.
+# The trainer as it is, but that a store's worker writes down on which node it was, and what it has of it.
 TRAINER = """
 import os, sys
 from pathlib import Path
@@ -52,8 +52,8 @@ fit_store = engines.fit_store
 def watched(task, recipe, place=sys.argv.pop(1)):
     import ray
 
-    node = ray.get_runtime_context().get_node_id()
-    (Path(place) / task.store).write_text(node)
+    here = ray.get_runtime_context()
+    (Path(place) / task.store).write_text(f"{here.get_node_id()} {here.get_assigned_resources()}")
     return fit_store(task, recipe)
 
 engines.fit_store = watched
@@ -134,9 +134,11 @@ def test_a_cluster_gives_the_same_to_the_last_bit(
     )
     assert (parent.tags["engine"], expected.tags["engine"]) == ("ray", "local")
     # Both nodes took part, and each store was fitted on one of them.
-    nodes = {path.name: path.read_text() for path in places.iterdir()}
-    assert sorted(nodes) == sorted(stores)
-    assert len(set(nodes.values())) == 2
+    seen = {path.name: path.read_text().split(" ", 1) for path in places.iterdir()}
+    assert sorted(seen) == sorted(stores)
+    assert len({node for node, _ in seen.values()}) == 2
+    # That is no luck: a worker without a processor of its own can be put beside another one.
+    assert {resources for _, resources in seen.values()} == {"{'CPU': 1.0}"}
     assert "usage statistics 0" in done.stderr
 
 
