@@ -285,6 +285,27 @@ def test_the_width_of_a_store_is_that_of_models_refitted_at_those_origins(
     assert np.isnan(result.lower[~tested]).all() and np.isnan(result.upper[~tested]).all()
 
 
+def test_the_one_model_has_a_width_of_its_own_for_every_store(tmp_path: Path) -> None:
+    sales = read_sales(kit.csv(tmp_path / "s.csv", kit.usual(3, 150)))
+    design = build_design(sales, 14)
+    tasks, recipe = kit.tasks(design), kit.recipe(design, sales, ModelKind.GLOBAL)
+    errors: dict[str, list[float]] = {task.store: [] for task in tasks}
+    for window in (1, 2):
+        origin = recipe.cutoff - np.timedelta64(14 * window, "D")
+        end = origin + np.timedelta64(14, "D")
+        then = [only(task, task.days <= end) for task in tasks]
+        for one in OneModel(then, replace(recipe, cutoff=origin), 1).results():
+            off = np.log1p(one.predicted) - np.log1p(one.actual)
+            errors[one.store] += np.abs(off[one.is_test]).tolist()
+    widths = []
+    for one in OneModel(tasks, recipe, 1).results():
+        own = sorted(errors[one.store])
+        widths.append(own[math.ceil((len(own) + 1) * 0.8) - 1])
+        found = np.log1p(one.upper) - np.log1p(one.predicted)
+        np.testing.assert_allclose(found[one.is_test], widths[-1], rtol=1e-9)
+    assert len(set(widths)) == 3
+
+
 @pytest.mark.parametrize(
     ("kind", "interval"),
     [
