@@ -95,6 +95,10 @@ class Pipeline:
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
+    def told(self, key: str) -> str | None:
+        """Return what the run says of how it was made; see `told`."""
+        return told(self.run, key)
+
     @property
     def generated(self) -> str | None:
         """What the run says of data that were generated, if they were."""
@@ -384,11 +388,21 @@ def _columns(metrics: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 def _stated_scale(run: LoggedRun) -> str | None:
-    return run.tags.get(pipelines.SCALE_TAG) or run.params.get(pipelines.SCALE_TAG)
+    return told(run, pipelines.SCALE_TAG)
+
+
+def told(run: LoggedRun, key: str) -> str | None:
+    """Return what a run says of how it was made: its tag, else its param; None where it says nothing.
+
+    `mlflow run` logs what was asked for as params, which are written once: 0 for a horizon, a text of two quotes for
+    a column that is to be recognised. What that came to is a tag of the same name.
+    """
+    found = run.tags.get(key) or run.params.get(key)
+    return None if found in (None, "", "''") else found
 
 
 def _same_data(one: LoggedRun, other: LoggedRun) -> bool:
-    data = one.params.get("data"), other.params.get("data")
+    data = told(one, "data"), told(other, "data")
     return one.experiment_id == other.experiment_id and (None in data or data[0] == data[1])
 
 
@@ -413,7 +427,7 @@ def _hard_to_compare(old: LoggedRun, new: LoggedRun) -> list[str]:
         ("horizon", "another horizon"),
         ("frequency", "another frequency"),
     ):
-        before, after = old.params.get(key), new.params.get(key)
+        before, after = told(old, key), told(new, key)
         if before is not None and after is not None and before != after:
             notes.append(f"{what[0].upper()}{what[1:]}: {key} was {before}, now {after}.")
     return notes

@@ -65,9 +65,9 @@ def draw(pipeline: Pipeline, old: Pipeline | None) -> None:
                 help="Sum of predicted minus actual over sales: above 0 is too much.",
             )
     facts = [
-        pipeline.run.params.get("model"),
+        pipeline.told("model"),
         _horizon(pipeline),
-        f"test from {pipeline.run.params['cutoff']}" if "cutoff" in pipeline.run.params else None,
+        f"trained up to {cutoff}" if (cutoff := pipeline.told("cutoff")) else None,
         count(head.running, "store still running", "stores still running") if head.running else None,
         f"started {local_time(pipeline.run.start_time)}",
     ]
@@ -101,7 +101,7 @@ def _metric(figure: _Figure, head: Headline, before: Headline | None) -> None:
 
 
 def _horizon(pipeline: Pipeline) -> str | None:
-    horizon, frequency = (pipeline.run.params.get(name) for name in ("horizon", "frequency"))
+    horizon, frequency = (pipeline.told(name) for name in ("horizon", "frequency"))
     if horizon is None or frequency is None:
         return None
     return f"{horizon} {'days' if frequency == 'daily' else 'weeks'} ahead"

@@ -105,7 +105,7 @@ def _read(pipeline: Pipeline, store: str) -> ForecastReading | None:
 
 def _forecast(pipeline: Pipeline, old: Pipeline | None, store: str, reading: ForecastReading) -> None:
     rows = reading.rows
-    unit = pipeline.run.params.get("sales_column") or "Sales"
+    unit = pipeline.told("sales_column") or "Sales"
     before = _old_rows(old, store) if old is not None else None
     if old is not None and before is not None and before.height:
         figure = compared_figure(before, rows, store, y_title=unit, old=_named(old), new=_named(pipeline))
@@ -158,7 +158,7 @@ def _old_rows(old: Pipeline, store: str) -> pl.DataFrame | None:
 
 def _named(pipeline: Pipeline) -> str:
     """Name a pipeline briefly: by its model, and the start of its id."""
-    kind = pipeline.run.params.get("model") or pipeline.run.name or "pipeline"
+    kind = pipeline.told("model") or pipeline.run.name or "pipeline"
     return f"{kind} · {pipeline.run.run_id[:8]}"
 
 

@@ -626,3 +626,23 @@ def test_artifacts_of_importance_that_cannot_be_reached_are_none(bench: Workbenc
     assert bench.desk.importance("p") == ()
     with pytest.raises(ArtifactError):
         bench._artifacts("p").stat("feature_importance.csv")
+
+
+# What a pipeline says of how it was made
+
+
+def test_what_a_project_came_to_is_its_tag_and_quotes_say_nothing(bench: Workbench) -> None:
+    asked = {"horizon": "0", "sales_column": "''", "data": "/data/sales.csv", "model": "ridge"}
+    bench.pipeline(
+        "p",
+        {"1": MEASURES},
+        params=asked,
+        tags={"horizon": "42", "data": "sales.csv", "smape_scale": "0..200"},
+    )
+    found = bench.desk.pipeline("p")
+    assert [found.told(key) for key in ("horizon", "data", "model")] == ["42", "sales.csv", "ridge"]
+    assert found.told("sales_column") is None
+    assert found.told("no such key") is None
+    bench.pipeline("q", {"1": MEASURES}, params={"data": "sales.csv", "horizon": "42"})
+    assert history(bench, "p")["pipeline"].to_list() == ["p", "q"]
+    assert bench.desk.compare(found, bench.desk.pipeline("q")).notes == ()
