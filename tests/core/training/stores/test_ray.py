@@ -29,8 +29,12 @@ LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 # Two nodes on loopback, one processor each; they end with this process, which ends with its input.
 CLUSTER = """
-import sys
+import sys, tempfile
+from pathlib import Path
 from ray.cluster_utils import Cluster
+
+# Where Ray notes the newest cluster's address, whatever its own folder: on a new machine nobody has made it.
+(Path(tempfile.gettempdir()) / "ray").mkdir(exist_ok=True)
 
 node = {"num_cpus": 1, "object_store_memory": 100_000_000, "node_ip_address": "127.0.0.1", "include_dashboard": False}
 cluster = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": sys.argv[1]})
