@@ -1,4 +1,4 @@
-"""Greenroom's own database: what MLflow has no place for. Tables are made by the migrations beside this file."""
+"""Greenroom's own database: opened, brought up to date, and asked in transactions."""
 
 from __future__ import annotations
 
@@ -13,39 +13,11 @@ from alembic.util import CommandError
 from filelock import FileLock
 from sqlalchemy.engine import Connection, Engine
 
-from core.errors import GreenroomError
+from core.errors import DatabaseError, GreenroomError
 from core.redaction import redact
 
 # Any number, the same in every Greenroom.
 _MIGRATION_LOCK = 7_310_579_611
-
-metadata = sa.MetaData()
-
-saved_views = sa.Table(
-    "saved_views",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("store_key", sa.String(16), nullable=False),
-    sa.Column("page", sa.String(32), nullable=False),
-    sa.Column("name", sa.String(200), nullable=False),
-    sa.Column("choices", sa.Text, nullable=False),
-    sa.Column("saved_by", sa.String(200), nullable=False),
-    sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
-    sa.UniqueConstraint("store_key", "page", "name", name="uq_saved_views"),
-)
-
-table_choices = sa.Table(
-    "table_choices",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("store_key", sa.String(16), nullable=False),
-    sa.Column("experiment_id", sa.String(64), nullable=False),
-    sa.Column("columns_key", sa.String(64), nullable=False),
-    sa.Column("choice", sa.Text, nullable=False),
-    sa.Column("chosen_by", sa.String(200), nullable=False),
-    sa.Column("chosen_at", sa.DateTime(timezone=True), nullable=False),
-    sa.UniqueConstraint("store_key", "experiment_id", "columns_key", name="uq_table_choices"),
-)
 
 
 def open_database(uri: str | None, home: Path) -> Engine:
@@ -96,14 +68,14 @@ def transaction(engine: Engine, otherwise: str) -> Iterator[Connection]:
 
     Raises
     ------
-    GreenroomError
+    DatabaseError
         If the database does not answer.
     """
     try:
         with engine.begin() as connection:
             yield connection
     except sa.exc.SQLAlchemyError as error:
-        raise GreenroomError(
+        raise DatabaseError(
             f"Greenroom's database does not answer, so {otherwise}. `greenroom doctor` says more."
         ) from error
 

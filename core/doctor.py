@@ -13,6 +13,7 @@ from shlex import quote
 
 from core.errors import GreenroomError
 from core.redaction import redact
+from core.registry.reading.schema import revisions_behind
 from core.runs.artifacts.locations import locate_run, propose_artifact_roots
 from core.runs.index.snapshot import Snapshot
 from core.runs.sources.sql import SqlSource
@@ -103,7 +104,7 @@ def _connection(workspace: Workspace) -> Iterator[Check]:
 
 def _schema(source: SqlSource, path: Path | None) -> Check:
     revision = source.schema_revision()
-    behind = _revisions_behind(revision)
+    behind = revisions_behind(revision)
     name = "Schema"
     if revision is None:
         return Check(name, Verdict.NOTE, "the database states no schema revision")
@@ -127,20 +128,6 @@ def _schema(source: SqlSource, path: Path | None) -> Check:
         )
     )
     return Check(name, Verdict.NOTE, f"{revision}, {behind} migrations older than MLflow's", advice)
-
-
-def _revisions_behind(revision: str | None) -> int | None:
-    """Count the migrations from a revision to MLflow's newest; None for a revision MLflow does not know."""
-    import mlflow.store.db_migrations
-    from alembic.script import ScriptDirectory
-    from alembic.script.revision import RevisionError
-
-    folder = Path(mlflow.store.db_migrations.__file__).parent
-    scripts = ScriptDirectory(str(folder))
-    try:
-        return sum(1 for _ in scripts.iterate_revisions("head", revision)) if revision else None
-    except RevisionError:
-        return None
 
 
 def _index(workspace: Workspace) -> Iterator[Check]:

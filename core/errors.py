@@ -33,6 +33,24 @@ class NotFoundError(BadInputError):
     """A run, experiment or artifact that is not there."""
 
 
+class RefusedError(GreenroomError):
+    """A rule, a gate or a permission says no.
+
+    Attributes
+    ----------
+    reasons : tuple of str
+        One sentence for each thing in the way.
+    """
+
+    def __init__(self, message: str, reasons: tuple[str, ...] = ()) -> None:
+        self.reasons = reasons or (message,)
+        super().__init__(message)
+
+
+class DatabaseError(GreenroomError):
+    """Greenroom's own database does not answer."""
+
+
 class SourceError(GreenroomError):
     """The tracking store cannot be reached or read."""
 

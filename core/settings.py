@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from core.access import Role
 from core.errors import BadInputError
 from core.forecasts.bands import DEFAULT_THRESHOLDS, Threshold, read_thresholds
+from core.registry.gates.configuration import DEFAULT_BOOK, GateBook, read_gates
 
 _ENVIRONMENT = {
     "MLFLOW_TRACKING_URI": "tracking_uri",
@@ -23,8 +25,26 @@ _ENVIRONMENT = {
     "GREENROOM_DATABASE_URI": "database_uri",
     "GREENROOM_HOST": "host",
     "GREENROOM_PORT": "port",
+    "GREENROOM_USER": "user",
+    "GREENROOM_ROLE": "role",
 }
 CONFIG_VARIABLE = "GREENROOM_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """The table ``[registry]``.
+
+    Attributes
+    ----------
+    two_person_rule : bool
+        Whoever asks for a promotion does not approve it, and Production is reached through a request alone.
+    act_for_others : bool
+        Whether ``--by`` may name somebody else than who acts.
+    """
+
+    two_person_rule: bool = False
+    act_for_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +67,13 @@ class Settings:
         Largest artifact that a page shows, and that it hands over through the browser, in MiB.
     max_table_mb : int
         Largest logged table that is read as a backtest, in MiB.
+    max_model_mb : int
+        Largest model that is fetched to be load-tested, all its files together, in MiB.
+    user, role : str or None
+        Who acts, and as what; None means the operating system's user, with every role.
+    registry : RegistrySettings
+    gates : GateBook
+        What a version must pass before it moves up.
     quality : tuple of Threshold
         What a store's forecast must reach for each quality band.
     refresh_seconds : float
@@ -65,6 +92,11 @@ class Settings:
     max_preview_mb: int = 20
     max_download_mb: int = 200
     max_table_mb: int = 100
+    max_model_mb: int = 2048
+    user: str | None = None
+    role: str | None = None
+    registry: RegistrySettings = RegistrySettings()
+    gates: GateBook = DEFAULT_BOOK
     quality: tuple[Threshold, ...] = DEFAULT_THRESHOLDS
     refresh_seconds: float = 2.0
     place: str = "defaults"
@@ -86,6 +118,7 @@ _NUMBERS: dict[str, tuple[type, float, float]] = {
     "max_preview_mb": (int, 1, 1024),
     "max_download_mb": (int, 1, 4096),
     "max_table_mb": (int, 1, 4096),
+    "max_model_mb": (int, 1, 65536),
     "refresh_seconds": (float, 0.5, 3600),
 }
 
@@ -182,6 +215,16 @@ def _checked(key: str, value: Any, place: str) -> Any:
                 f"quality in {place} must be a table such as excellent = {{ r2 = 0.8, smape = 10 }}."
             )
         return read_thresholds(value, place)
+    if key == "gates":
+        if isinstance(value, GateBook):
+            return value
+        if not isinstance(value, Mapping):
+            raise BadInputError(f'gates in {place} must be a table of tables such as [gates."*"].')
+        return read_gates(value, place)
+    if key == "registry":
+        return value if isinstance(value, RegistrySettings) else _registry(value, place)
+    if key == "role":
+        return _role(value, place)
     if key == "artifact_roots":
         if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value.values()):
             raise BadInputError(
@@ -193,6 +236,29 @@ def _checked(key: str, value: Any, place: str) -> Any:
     if not isinstance(value, str) or not value.strip():
         raise BadInputError(f"{key} in {place} must be a text in quotes that is not empty, not {value!r}.")
     return Path(value.strip()).expanduser().resolve() if key == "home" else value.strip()
+
+
+def _registry(value: Any, place: str) -> RegistrySettings:
+    known = [one.name for one in fields(RegistrySettings)]
+    if not isinstance(value, Mapping):
+        raise BadInputError(f"registry in {place} must be a table such as two_person_rule = true.")
+    for key, given in value.items():
+        if key not in known:
+            raise BadInputError(
+                f"The key 'registry.{key}' in {place} is not known.{_hint(key, known)} Accepted: {', '.join(known)}."
+            )
+        if not isinstance(given, bool):
+            raise BadInputError(f"registry.{key} in {place} is {given!r}; accepted is true or false.")
+    return RegistrySettings(**value)
+
+
+def _role(value: Any, place: str) -> str:
+    roles = [str(one) for one in Role]
+    text = value.strip().lower() if isinstance(value, str) else value
+    if text not in roles:
+        hint = _hint(str(text), roles)
+        raise BadInputError(f"role in {place} is {value!r}; accepted are {', '.join(roles)}.{hint}")
+    return str(text)
 
 
 def _number(key: str, value: Any, place: str) -> int | float:

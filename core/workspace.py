@@ -9,10 +9,12 @@ from typing import Any
 
 from sqlalchemy.engine import Engine
 
+from core import clock
+from core.access import Actor, Role
 from core.backtests.desk import BacktestDesk, LoggedRun
 from core.backtests.logged.remembered import RememberedColumns
 from core.database import open_database
-from core.errors import GreenroomError
+from core.errors import GreenroomError, RefusedError
 from core.forecasts.desk import ForecastDesk
 from core.runs.artifacts.locations import StorePlace
 from core.runs.explorer import RunExplorer
@@ -23,6 +25,7 @@ from core.runs.saved_views import SavedViews
 from core.runs.sources.choose import open_source
 from core.runs.sources.uris import StoreAddress, StoreKind, parse
 from core.settings import Settings, read_settings
+from core.workspace_registry import open_registry_desk
 
 
 class Workspace:
@@ -37,6 +40,7 @@ class Workspace:
     runs : RunExplorer
     backtests : BacktestDesk
     forecasts : ForecastDesk
+    registry : RegistryDesk
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -63,7 +67,16 @@ class Workspace:
             settings.quality,
             settings.max_table_mb * 2**20,
         )
-        self.keeper = Keeper(self.runs, settings.refresh_seconds)
+        self.registry = open_registry_desk(
+            settings,
+            self.address,
+            lambda: self.database,
+            self.runs,
+            self.backtests,
+            self.forecasts,
+            lambda: clock.now(),
+        )
+        self.keeper = Keeper(self.runs, settings.refresh_seconds, self.registry.watch.refresh)
 
     @cached_property
     def database(self) -> Engine:
@@ -76,11 +89,32 @@ class Workspace:
 
     @property
     def user(self) -> str:
-        """Who acts, where nobody signs in: the account that runs the process."""
-        try:
-            return getpass.getuser()
-        except (KeyError, OSError, ModuleNotFoundError):
-            return "unknown"
+        """Name of who acts."""
+        return self.actor().name
+
+    def actor(self, by: str | None = None) -> Actor:
+        """Return who acts: as the settings say, else the account that runs the process, with every role.
+
+        Parameters
+        ----------
+        by : str, optional
+            Somebody else, in whose name this is done.
+
+        Raises
+        ------
+        RefusedError
+            If somebody else is named and the settings do not allow it.
+        """
+        name = self.settings.user or _account()
+        role = Role(self.settings.role) if self.settings.role else Role.ADMIN
+        if by is None or by == name:
+            return Actor(name, role)
+        if not self.settings.registry.act_for_others:
+            raise RefusedError(
+                f"{name} acts here and cannot act as {by}. Where that is wanted, set act_for_others = true under "
+                "[registry] in greenroom.toml."
+            )
+        return Actor(by, role)
 
     def _logged_run(self, run_id: str) -> LoggedRun:
         run = self.runs.run(run_id)
@@ -92,6 +126,7 @@ class Workspace:
         """Stop the background thread and give back connections."""
         self.keeper.stop()
         self.runs.close()
+        self.registry.close()
         if "database" in self.__dict__:
             self.database.dispose()
 
@@ -120,6 +155,13 @@ def open_workspace(settings: Settings | None = None, **arguments: Any) -> Worksp
             f"The home folder {home} cannot be made: {error.strerror}. Set GREENROOM_HOME to a folder you own."
         ) from error
     return Workspace(settings)
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ModuleNotFoundError):
+        return "unknown"
 
 
 def _place(address: StoreAddress) -> StorePlace:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from core.database import metadata
+from core.schema import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)

@@ -23,6 +23,7 @@ from core.runs.index.snapshot import PARENT_TAG, Snapshot
 from core.runs.sources.base import OnProgress, RunSource
 from core.runs.types import (
     Experiment,
+    LoggedModel,
     MetricHistory,
     MetricView,
     RegisteredVersion,
@@ -462,6 +463,11 @@ class RunExplorer:
         """Return the model versions that were registered from a run, from the store."""
         with self._source_lock:
             return self._opened().registered_versions(run_id)
+
+    def logged_models(self, run_id: str) -> tuple[LoggedModel, ...]:
+        """Return the models of MLflow 3 that a run logged, newest first, from the store."""
+        with self._source_lock:
+            return self._opened().logged_models(run_id)
 
     # Artifacts
 

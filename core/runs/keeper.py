@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.errors import GreenroomError
@@ -23,10 +24,19 @@ class KeeperState:
 
 
 class Keeper:
-    """A daemon thread that looks at the store every few seconds, but only while a page is open."""
+    """A daemon thread that looks at the store every few seconds, but only while a page is open.
 
-    def __init__(self, explorer: RunExplorer, seconds: float) -> None:
+    Parameters
+    ----------
+    also : callable
+        What else is looked at each time.
+    """
+
+    def __init__(
+        self, explorer: RunExplorer, seconds: float, also: Callable[[], None] = lambda: None
+    ) -> None:
         self._explorer = explorer
+        self._also = also
         self._seconds = seconds
         self._watched_until = 0.0
         self._progress: SyncProgress | None = None
@@ -81,6 +91,7 @@ class Keeper:
     def _look(self) -> None:
         try:
             self._explorer.sync(on_progress=self._note, wait_seconds=0.0)
+            self._also()
             self._error = None
         except GreenroomError as error:
             self._error = str(error)

@@ -12,8 +12,9 @@ from typing import TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from core.database import put, row_of, saved_views, transaction
+from core.database import put, row_of, transaction
 from core.errors import BadInputError, NotFoundError
+from core.schema import saved_views
 
 Choices: TypeAlias = Mapping[str, str | int | float | bool | list[str] | None]
 

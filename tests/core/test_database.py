@@ -13,8 +13,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import Engine
 
-from core.database import metadata, open_database
+from core.database import open_database
 from core.errors import GreenroomError
+from core.schema import metadata
 from tests import servers
 
 # Waits for a moment that all processes share, so that they meet.

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from core.backtests.logged.columns import ColumnChoice
-from core.database import put, row_of, table_choices, transaction
+from core.database import put, row_of, transaction
+from core.schema import table_choices
 
 
 class RememberedColumns:

@@ -33,7 +33,7 @@ def seed_groups(runs: Sequence[Run]) -> tuple[SeedGroup, ...]:
     found: dict[tuple[str, frozenset[tuple[str, str]]], list[int]] = {}
     for index, run in enumerate(runs):
         if run.params:
-            rest = frozenset((key, value) for key, value in run.params.items() if not _is_seed(key))
+            rest = frozenset((key, value) for key, value in run.params.items() if not is_seed(key))
             found.setdefault((run.experiment_id, rest), []).append(index)
     columns = [{"experiment": experiment} | dict(rest) for experiment, rest in found]
     telling = _telling_keys(columns)
@@ -61,6 +61,7 @@ def _label(column: Mapping[str, str], keys: Sequence[str]) -> str:
     return ", ".join(f"{key}={column[key]}" if key in column else f"no {key}" for key in keys)
 
 
-def _is_seed(param: str) -> bool:
+def is_seed(param: str) -> bool:
+    """Say whether a param is a random seed by its name."""
     words = name_tokens(param)
     return ("random", "state") in pairwise(words) or not {"seed", "seeds", "randomstate"}.isdisjoint(words)

@@ -46,7 +46,7 @@ def open_source(tracking: StoreAddress, backend_uri: str | None, view_folder: Pa
 
 
 def _sql_source(address: StoreAddress) -> SqlSource:
-    database = _database(address)
+    database = open_database(address)
     try:
         return SqlSource(database, address.shown)
     except SourceError:
@@ -54,7 +54,8 @@ def _sql_source(address: StoreAddress) -> SqlSource:
         raise
 
 
-def _database(address: StoreAddress) -> Database:
+def open_database(address: StoreAddress) -> Database:
+    """Return the database of an address whose kind is SQLite or PostgreSQL; nothing is written to it."""
     if address.path is not None:
         return SqliteDatabase(address.path)
     return PostgresDatabase(address.uri)

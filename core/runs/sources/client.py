@@ -73,7 +73,7 @@ class ClientSource:
         if address.kind is StoreKind.FILE and address.path is not None and view_folder is not None:
             self._view = FileStoreView(address.path, view_folder)
         uri = self._view.uri if self._view else address.uri
-        self._client = self._ask(_make_client, uri)
+        self.client = self.ask(_make_client, uri)
 
     @property
     def info(self) -> SourceInfo:
@@ -119,8 +119,8 @@ class ClientSource:
         found: list[Any] = []
         token = None
         while True:
-            page = self._ask(
-                self._client.search_experiments, view_type=ViewType.ALL, max_results=1000, page_token=token
+            page = self.ask(
+                self.client.search_experiments, view_type=ViewType.ALL, max_results=1000, page_token=token
             )
             found += page
             token = page.token
@@ -156,7 +156,7 @@ class ClientSource:
         runs, problems = [], []
         for run_id in self._view.run_ids(experiment_id) if self._view else ():
             try:
-                runs.append(self._ask(self._client.get_run, run_id))
+                runs.append(self.ask(self.client.get_run, run_id))
             except SourceError as error:
                 problems.append(f"Run {run_id} of experiment {experiment_id} was left out: {error}")
         return runs, problems
@@ -171,8 +171,8 @@ class ClientSource:
         token = None
         size = 50_000 if self._view else 2_000
         while True:
-            page = self._ask(
-                self._client.search_runs,
+            page = self.ask(
+                self.client.search_runs,
                 list(experiment_ids),
                 filter_string=filter_string,
                 run_view_type=ViewType.ALL,
@@ -207,7 +207,7 @@ class ClientSource:
 
     def _run_or_none(self, run_id: str) -> Any:
         try:
-            return self._ask(self._client.get_run, run_id)
+            return self.ask(self.client.get_run, run_id)
         except SourceError:
             return None
 
@@ -241,7 +241,7 @@ class ClientSource:
         self._link_new()
         for run_id in run_ids:
             try:
-                points = self._ask(self._client.get_metric_history, run_id, key)
+                points = self.ask(self.client.get_metric_history, run_id, key)
             except SourceError:
                 if self._view is None or self._run_or_none(run_id) is not None:
                     raise
@@ -266,18 +266,18 @@ class ClientSource:
 
     def logged_models(self, run_id: str) -> tuple[LoggedModel, ...]:
         self._link_new()
-        run = self._ask(self._client.get_run, run_id)
+        run = self.ask(self.client.get_run, run_id)
         outputs = getattr(getattr(run, "outputs", None), "model_outputs", None) or []
         models = []
         for output in outputs:
-            model = self._ask(self._client.get_logged_model, output.model_id)
+            model = self.ask(self.client.get_logged_model, output.model_id)
             found = LoggedModel(model.model_id, model.name, model.artifact_location)
             models.append((model.creation_timestamp, found))
         return tuple(model for _, model in sorted(models, key=lambda one: -one[0]))
 
     def registered_versions(self, run_id: str) -> tuple[RegisteredVersion, ...]:
         self._link_new()
-        found = self._ask(self._client.search_model_versions, f"run_id = '{run_id}'")
+        found = self.ask(self.client.search_model_versions, f"run_id = '{run_id}'")
         versions = (
             RegisteredVersion(one.name, int(one.version), one.current_stage or "None") for one in found
         )
@@ -288,7 +288,7 @@ class ClientSource:
         if self._view:
             self._view.refresh()
 
-    def _ask(self, question: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    def ask(self, question: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Ask MLflow, and put a failure into a sentence."""
         import requests
         from mlflow.exceptions import MlflowException
