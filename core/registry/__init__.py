@@ -1,0 +1,1 @@
+"""The registry desk: stages, gates, requests, promotion, rollback, and the history of all that."""
