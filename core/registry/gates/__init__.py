@@ -1,0 +1,1 @@
+"""Gates: what a version must pass before it moves up."""
