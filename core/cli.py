@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from core import cli_output as output
+from core import cli_registry
 from core.errors import BadInputError, GreenroomError
 from core.runs.types import RunView, SyncProgress
 
@@ -464,6 +465,10 @@ def stores(
             (desk.all_forecasts(old), desk.all_forecasts(pipeline)),
         )
     cli_stores.show(pipeline, changes, as_json)
+
+
+for _one in cli_registry.COMMANDS:
+    cli.add_command(_one)
 
 
 def main() -> None:

@@ -151,8 +151,9 @@ class Desk(RuleBasedStateMachine):
 
     @rule(by=PEOPLE)
     def withdraw(self, by: Actor) -> None:
-        for request in self.desk.requests(states=(RequestState.WAITING, RequestState.APPROVED))[:1]:
-            self._act(lambda: self.desk.withdraw(request.id, by))
+        found = self.desk.requests(states=(RequestState.WAITING, RequestState.APPROVED))
+        if found:
+            self._act(lambda: self.desk.withdraw(found[0].id, by))
 
     @rule(version=VERSIONS, stage=STAGES, archive=st.booleans())
     def plain_mlflow(self, version: int, stage: Stage, archive: bool) -> None:
