@@ -4,79 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from core import cli_output as output
-from core import cli_registry
+from core import cli_promotion, cli_registry
+from core.cli_parts import Group, json_option, open_fresh, open_store, settings_for, store_option
 from core.errors import BadInputError, GreenroomError
 from core.runs.types import RunView, SyncProgress
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-class _Group(click.Group):
-    """Turns Greenroom's errors into a sentence and an exit code."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except GreenroomError as error:
-            click.echo(f"greenroom: {error}", err=True)
-            if getattr(error, "position", None) is not None:
-                click.echo(output.pointer(error), err=True)
-            ctx.exit(2 if isinstance(error, BadInputError) else 1)
-
-
-def _store_option(function: F) -> F:
-    return click.option(
-        "--tracking-uri",
-        help="Tracking store to read, instead of MLFLOW_TRACKING_URI and greenroom.toml.",
-        metavar="URI",
-    )(function)
-
-
-def _json_option(function: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(function)
-
-
-def _settings(tracking_uri: str | None, **arguments: Any) -> Any:
-    """Read the settings; what stands on the command line wins over everything."""
-    from dataclasses import replace
-
-    from core.settings import override, read_settings
-
-    settings = override(read_settings(), tracking_uri=tracking_uri, **arguments)
-    # A database that was named for another server says nothing about this store.
-    return settings if tracking_uri is None else replace(settings, backend_uri=None)
-
-
-def _open(tracking_uri: str | None) -> Any:
-    from core.workspace import open_workspace
-
-    return open_workspace(_settings(tracking_uri))
-
-
-def _fresh(tracking_uri: str | None, refresh: bool = False) -> Any:
-    """Open a workspace and bring its index up to date; a store that is down is read from the index."""
-    workspace = _open(tracking_uri)
-    try:
-        with output.progress("Reading runs") as report:
-            workspace.runs.sync(thorough=refresh, on_progress=report)
-    except GreenroomError as error:
-        if workspace.runs.index.snapshot() is None:
-            raise
-        checked = workspace.runs.index.state().checked_at
-        age = f"the state of {checked:%Y-%m-%d %H:%M} UTC" if checked else "what was last read"
-        click.echo(f"greenroom: {error}\nShown is {age}.", err=True)
-    return workspace
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="greenroom", prog_name="greenroom")
 def cli() -> None:
     """Experiment explorer and promotion desk for MLflow.
@@ -90,7 +32,7 @@ def cli() -> None:
 
 
 @cli.command()
-@_store_option
+@store_option
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="Port to listen on.")
 @click.option("--open/--no-open", "browser", default=False, help="Open the browser.")
@@ -103,7 +45,7 @@ def up(tracking_uri: str | None, host: str | None, port: int | None, browser: bo
     from core.serving import serve
     from core.workspace import open_workspace
 
-    settings = _settings(tracking_uri, host=host, port=port)
+    settings = settings_for(tracking_uri, host=host, port=port)
     # Bad settings are refused here, with an exit code, rather than on the first page.
     open_workspace(settings).close()
     serve(settings, browser=browser)
@@ -143,7 +85,7 @@ def demo(
     from core import serving
     from core.workspace import open_workspace
 
-    settings = _settings(tracking_uri, home=home, port=port)
+    settings = settings_for(tracking_uri, home=home, port=port)
     if tracking_uri is None:
         # The demo never writes to a team's store: it has one of its own in the home folder.
         settings = replace(settings, tracking_uri=None, backend_uri=None)
@@ -170,8 +112,8 @@ def demo(
 
 
 @cli.command()
-@_store_option
-@_json_option
+@store_option
+@json_option
 def doctor(tracking_uri: str | None, as_json: bool) -> None:
     """Say what Greenroom is connected to, whether it works, and how to mend what does not.
 
@@ -180,7 +122,7 @@ def doctor(tracking_uri: str | None, as_json: bool) -> None:
     """
     from core.doctor import Verdict, examine
 
-    workspace = _open(tracking_uri)
+    workspace = open_store(tracking_uri)
     # What goes wrong here is what the examination then says.
     with contextlib.suppress(GreenroomError):
         workspace.runs.sync()
@@ -191,17 +133,17 @@ def doctor(tracking_uri: str | None, as_json: bool) -> None:
 
 
 @cli.command()
-@_store_option
+@store_option
 @click.option("--full", is_flag=True, help="Read every run again, to find every edit.")
 @click.option("--rebuild", is_flag=True, help="Throw the index away and build it anew.")
-@_json_option
+@json_option
 def sync(tracking_uri: str | None, full: bool, rebuild: bool, as_json: bool) -> None:
     """Bring the run index up to date.
 
     \b
     Example: greenroom sync --full
     """
-    workspace = _open(tracking_uri)
+    workspace = open_store(tracking_uri)
     with output.progress("Reading runs") as report:
         done = workspace.runs.sync(thorough=full, rebuild=rebuild, on_progress=report)
     if done is None:
@@ -211,7 +153,7 @@ def sync(tracking_uri: str | None, full: bool, rebuild: bool, as_json: bool) -> 
 
 @cli.command("sync-offline")
 @click.option("--tracking-uri", metavar="URI", help="Store to send to, instead of the one that is set.")
-@_json_option
+@json_option
 def sync_offline(tracking_uri: str | None, as_json: bool) -> None:
     """Send what trainings could not send while their tracking server was away.
 
@@ -229,29 +171,31 @@ def sync_offline(tracking_uri: str | None, as_json: bool) -> None:
     # MLflow repeats a call for four minutes, in which nothing could be said to who waits here.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     with output.progress("Sending") as report:
-        done = offline.sync_offline(_settings(tracking_uri), lambda name: report(SyncProgress(name, 0, None)))
+        done = offline.sync_offline(
+            settings_for(tracking_uri), lambda name: report(SyncProgress(name, 0, None))
+        )
     output.outboxes(done, as_json)
     if any(one.is_left for one in done):
         sys.exit(1)
 
 
 @cli.command()
-@_store_option
+@store_option
 @click.option("--all", "everything", is_flag=True, help="Deleted experiments too.")
-@_json_option
+@json_option
 def experiments(tracking_uri: str | None, everything: bool, as_json: bool) -> None:
     """List the experiments.
 
     \b
     Example: greenroom experiments --json
     """
-    workspace = _fresh(tracking_uri)
+    workspace = open_fresh(tracking_uri)
     found = workspace.runs.experiments()
     output.experiments([one for one in found if everything or one.lifecycle_stage == "active"], as_json)
 
 
 @cli.command()
-@_store_option
+@store_option
 @click.option(
     "-e", "--experiment", "names", multiple=True, metavar="NAME", help="Name or id; may be repeated."
 )
@@ -270,7 +214,7 @@ def experiments(tracking_uri: str | None, everything: bool, as_json: bool) -> No
     "--parquet", "parquet_path", type=click.Path(dir_okay=False, path_type=Path), help="The same as Parquet."
 )
 @click.option("--refresh", is_flag=True, help="Read every run again first, to find every edit.")
-@_json_option
+@json_option
 def runs(
     tracking_uri: str | None,
     names: Sequence[str],
@@ -297,7 +241,7 @@ def runs(
 
     wanted = tuple(one.strip() for one in columns.split(",") if one.strip()) if columns else None
     check_columns(wanted or ())
-    workspace = _fresh(tracking_uri, refresh)
+    workspace = open_fresh(tracking_uri, refresh)
     request = RunsRequest(tuple(names) or None, filter_string, tuple(order_by), RunView(view))
     matches = workspace.runs.find(request)
     for path, write in ((csv_path, "write_csv"), (parquet_path, "write_parquet")):
@@ -316,10 +260,10 @@ def _export(frame: Any, path: Path, write: str) -> None:
 
 @cli.command()
 @click.argument("run_ids", nargs=-1, required=True, metavar="RUN RUN...")
-@_store_option
+@store_option
 @click.option("--baseline", metavar="RUN", help="Run that deltas refer to.  [default: the first]")
 @click.option("--all", "everything", is_flag=True, help="Also what does not differ.")
-@_json_option
+@json_option
 def compare(
     run_ids: Sequence[str], tracking_uri: str | None, baseline: str | None, everything: bool, as_json: bool
 ) -> None:
@@ -328,18 +272,18 @@ def compare(
     \b
     Example: greenroom compare 3f2a91c0 77b01d2e --baseline 3f2a91c0
     """
-    workspace = _fresh(tracking_uri)
+    workspace = open_fresh(tracking_uri)
     output.comparison(workspace.runs.compare(run_ids, baseline), everything, as_json)
 
 
 @cli.command()
-@_store_option
+@store_option
 @click.option("--metric", required=True, help="Name of the metric.")
 @click.option("--mode", type=click.Choice(["max", "min"]), help="By default as the metric's name suggests.")
 @click.option(
     "-e", "--experiment", "names", multiple=True, metavar="NAME", help="Name or id; may be repeated."
 )
-@_json_option
+@json_option
 def best(
     tracking_uri: str | None, metric: str, mode: str | None, names: Sequence[str], as_json: bool
 ) -> None:
@@ -348,13 +292,13 @@ def best(
     \b
     Example: greenroom best --metric test_rmse --experiment diabetes-regression
     """
-    workspace = _fresh(tracking_uri)
+    workspace = open_fresh(tracking_uri)
     output.best(workspace.runs.best(metric, mode, tuple(names) or None), metric, as_json)
 
 
 @cli.command()
 @click.argument("run_id", metavar="RUN")
-@_store_option
+@store_option
 @click.option("--table", metavar="PATH", help="The table with the curve, where a run has several.")
 @click.option("--from", "start", type=click.DateTime(), help="First day that counts.")
 @click.option("--to", "end", type=click.DateTime(), help="Last day that counts.")
@@ -362,7 +306,7 @@ def best(
     "--risk-free", type=float, default=0.0, show_default=True, help="A year, as a fraction: 0.02 is 2 %."
 )
 @click.option("--periods-per-year", type=float, help="Instead of what the time stamps say.")
-@_json_option
+@json_option
 def backtest(
     run_id: str,
     tracking_uri: str | None,
@@ -385,7 +329,7 @@ def backtest(
     from core import cli_backtest
     from core.backtests.tear_sheet import TearSheetOptions, tear_sheet
 
-    workspace = _fresh(tracking_uri)
+    workspace = open_fresh(tracking_uri)
     run = workspace.runs.run(run_id)
     reading = workspace.backtests.read(run.run_id, table)
     if reading.curve is None:
@@ -401,7 +345,7 @@ def backtest(
 
 @cli.command()
 @click.argument("run_id", required=False, metavar="[RUN]")
-@_store_option
+@store_option
 @click.option("--against", metavar="RUN", help="An older pipeline to compare with.")
 @click.option(
     "--measure",
@@ -420,7 +364,7 @@ def backtest(
 @click.option(
     "--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the stores to CSV."
 )
-@_json_option
+@json_option
 def stores(
     run_id: str | None,
     tracking_uri: str | None,
@@ -443,7 +387,7 @@ def stores(
     from core import cli_stores
     from core.forecasts.changes import StoreMeasure
 
-    workspace = _fresh(tracking_uri)
+    workspace = open_fresh(tracking_uri)
     desk = workspace.forecasts
     if run_id is None:
         cli_stores.pipelines(workspace.runs.runs(desk.candidates()), as_json)
@@ -467,7 +411,7 @@ def stores(
     cli_stores.show(pipeline, changes, as_json)
 
 
-for _one in cli_registry.COMMANDS:
+for _one in (*cli_registry.COMMANDS, *cli_promotion.COMMANDS):
     cli.add_command(_one)
 
 

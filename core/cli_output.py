@@ -115,7 +115,8 @@ def _number(value: float | None) -> str:
     return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.4g}"
 
 
-def _time(value: datetime | None) -> str | None:
+def local_time(value: datetime | None) -> str | None:
+    """Return a time as the reader's clock shows it."""
     return value.astimezone().strftime("%Y-%m-%d %H:%M") if value else None
 
 
@@ -173,7 +174,9 @@ def runs(found: Sequence[Run], total: int, offset: int, columns: Sequence[str] |
     table = _table("run", "name", "status", "started", "user", *columns, numbers=numeric)
     for run in found:
         cells = [_cell(run, column) for column in columns]
-        _row(table, run.run_id[:8], run.name or None, run.status, _time(run.start_time), run.user, *cells)
+        _row(
+            table, run.run_id[:8], run.name or None, run.status, local_time(run.start_time), run.user, *cells
+        )
     _print(table)
     end = offset + len(found)
     click.echo(f"{offset + 1 if found else 0:,} to {end:,} of {total:,} runs" if total else "No run matches.")

@@ -1,10 +1,10 @@
-"""What the registry's commands print: models, gates, requests, promotions, history and the audit trail."""
+"""What the registry's commands print that look and judge: models, versions, gates, history, the audit trail."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from core.registry.gates.types import GateReport
     from core.registry.history import InProduction
     from core.registry.load_tests import LoadTest
-    from core.registry.promotion import Outcome
     from core.registry.requests import Request
-    from core.registry.rules import Plan
     from core.registry.seen import SeenVersions
     from core.registry.types import Model, Version
 
@@ -46,7 +44,7 @@ def models(
             (
                 row["name"],
                 f"v{row['version']}" if row["version"] else None,
-                _local(row["stage_since"]),
+                output.local_time(row["stage_since"]),
                 (row["run_id"] or "")[:8] or None,
                 ", ".join(f"v{one}" for one in row["in_staging"]) or None,
                 f"{row['versions']:,}",
@@ -93,7 +91,7 @@ def versions(card: ModelCard, as_json: bool) -> None:
             (
                 f"v{one.version.version}",
                 str(one.version.stage),
-                _local(one.since),
+                output.local_time(one.since),
                 one.by,
                 (one.version.run_id or "")[:8] or None,
                 ", ".join(one.version.aliases) or None,
@@ -166,100 +164,6 @@ def gates(report: GateReport, as_json: bool) -> None:
     click.echo(f"{what}: {f'{failed} of {len(report.gates)} gates not passed' if failed else 'passed'}")
     for gate in report.gates:
         click.echo(f"{'✓' if gate.passed else '✕'} {gate.name}: {gate.reason}")
-
-
-def request_value(one: Request) -> dict[str, Any]:
-    """Return a request as the JSON contract has it."""
-    values = {field.name: getattr(one, field.name) for field in fields(one) if field.name != "id"}
-    return {"request": one.id, **values, "to_stage": str(one.to_stage), "state": str(one.state)}
-
-
-def request(one: Request, as_json: bool) -> None:
-    """Print a request."""
-    if as_json:
-        output.print_json(request_value(one))
-        return
-    decided = f", decided by {one.decided_by}" if one.decided_by else ""
-    click.echo(f"Request {one.id}: {one.sentence()}, asked by {one.asked_by}, is {one.state}{decided}.")
-    if one.state == "waiting":
-        click.echo(f"Decide with: greenroom approve {one.id} --comment ... or greenroom reject {one.id} ...")
-    elif one.state == "approved":
-        target = f"{one.model} {one.version} --to {one.to_stage}"
-        click.echo(f"Carry it out with: greenroom promote {target} --reason ...")
-
-
-def requests(found: Sequence[Request], as_json: bool) -> None:
-    """Print requests, newest first."""
-    if as_json:
-        output.print_json([request_value(one) for one in found])
-        return
-    if not found:
-        click.echo(
-            "No request matches. Ask with: greenroom request MODEL VERSION --to Production --reason ..."
-        )
-        return
-    output.print_rows(
-        ("request", "what", "state", "asked by", "asked", "reason", "decided by", "comment"),
-        [
-            (
-                str(one.id),
-                one.sentence(),
-                str(one.state),
-                one.asked_by,
-                _local(one.asked_at),
-                one.reason,
-                one.decided_by,
-                one.comment,
-            )
-            for one in found
-        ],
-        numbers=("request",),
-    )
-
-
-def plan(one: Plan, as_json: bool) -> None:
-    """Print what would be done."""
-    if as_json:
-        output.print_json({**_plan_value(one), "fate": "planned", "sentence": one.sentence()} | _UNDONE)
-        return
-    if not one.moves:
-        click.echo(f"{one.model} v{one.version} is in {one.to_stage} already; nothing would be done.")
-        return
-    click.echo(f"{one.sentence()} ({one.why}).")
-    for move in one.moves:
-        click.echo(f"  v{move.version}: {move.from_stage} -> {move.to_stage}")
-
-
-_UNDONE: dict[str, Any] = {"event": None, "evidence_hash": None, "aliases": []}
-
-
-def _plan_value(one: Plan) -> dict[str, Any]:
-    return {
-        "model": one.model,
-        "version": one.version,
-        "from": str(one.from_stage),
-        "to": str(one.to_stage),
-        "archived": list(one.archives),
-    }
-
-
-def outcome(done: Outcome, as_json: bool) -> None:
-    """Print what became of a promotion, a rollback or a settlement."""
-    if as_json:
-        output.print_json(
-            {
-                **_plan_value(done.order.plan),
-                "fate": str(done.fate),
-                "sentence": done.sentence,
-                "event": done.event.seq if done.event is not None else None,
-                "evidence_hash": done.order.evidence_hash,
-                "aliases": list(done.notes),
-            }
-        )
-        return
-    click.echo(done.sentence)
-    for note in done.notes:
-        click.echo(f"· {note}")
 
 
 def load_test(model: str, version: int, test: LoadTest, as_json: bool) -> None:
@@ -377,10 +281,6 @@ def verification(found: Verification, as_json: bool) -> None:
         return
     click.echo(f"{'✓' if found.whole else '✕'} {found.reason}")
     click.echo(f"Head: {found.head}")
-
-
-def _local(value: datetime | None) -> str | None:
-    return value.astimezone().strftime("%Y-%m-%d %H:%M") if value else None
 
 
 def _utc(value: datetime) -> str:

@@ -237,16 +237,18 @@ class Promoter:
         with transaction(self._engine(), "unfinished promotions cannot be looked for") as connection:
             return tuple(connection.execute(query).scalars())
 
-    def put_in_step(self, model: Model, moved: Mapping[int, Stage]) -> tuple[str, ...]:
+    def _put_in_step(self, model: Model, plan: Plan) -> tuple[str, ...]:
         """Point the aliases at what the stages say and repeat the stages as tags; say which aliases moved.
 
-        Parameters
-        ----------
-        moved : mapping of int to Stage
-            Versions that were just moved; tags of others are corrected where they are wrong, not added.
+        Aliases of stages that the plan does not touch are left alone, wherever somebody has pointed them; tags of
+        other versions are corrected where they are wrong, not added.
         """
+        moved = {move.version: move.to_stage for move in plan.moves}
+        touched = {stage for move in plan.moves for stage in (move.from_stage, move.to_stage)}
         registry, changed = self._registry(), []
         for alias, stage in ((PRODUCTION_ALIAS, Stage.PRODUCTION), (STAGING_ALIAS, Stage.STAGING)):
+            if stage not in touched:
+                continue
             inside = [one.version for one in model.in_stage(stage)]
             was = model.aliases.get(alias)
             just_moved = [version for version, to in moved.items() if to is stage and version in inside]
@@ -268,9 +270,7 @@ class Promoter:
 
     def _finish(self, registry: Registry, intent: int, order: Order, fate: Fate) -> Outcome:
         plan = order.plan
-        changed = self.put_in_step(
-            registry.model(plan.model), {move.version: move.to_stage for move in plan.moves}
-        )
+        changed = self._put_in_step(registry.model(plan.model), plan)
         self._step("after aliases and tags")
         model = registry.model(plan.model)
         if standing(plan, model) is not Standing.DONE:

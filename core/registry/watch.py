@@ -118,6 +118,24 @@ class RegistryWatch:
                 models.pop(name, None)
             self._take(dict(sorted(models.items())), self.source().fingerprint())
 
+    def fresh(self, name: str) -> Model:
+        """Return a model, read again."""
+        self.reread(name)
+        return self.model(name)
+
+    def refuse_old_schema(self) -> None:
+        """Do nothing where MLflow can write without changing the schema of the store.
+
+        Raises
+        ------
+        RefusedError
+            Where it cannot, with what to do.
+        """
+        with self._guard:
+            problem = self.source().schema_problem()
+        if problem is not None:
+            raise RefusedError(problem)
+
     def refresh(self) -> None:
         """Read everything again where the store cannot say whether it changed; for the background."""
         with self._guard:

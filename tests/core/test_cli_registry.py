@@ -16,13 +16,14 @@ import pytest
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
+from core import cli_promotion, cli_registry
 from core.cli import cli
-from core.cli_registry import COMMANDS
 from core.database import open_database
 from core.runs.explorer import RunExplorer
 from tests import stores
 
 Greenroom = Callable[..., Result]
+COMMANDS = (*cli_registry.COMMANDS, *cli_promotion.COMMANDS)
 
 CONFIGURATION = """
 [registry]
