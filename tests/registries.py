@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,8 @@ def new_desk(
     address = parse(uri)
     opened = engine or open_database(database_uri, home)
     trail = AuditTrail(lambda: opened, address.key, now)
-    registry = MlflowRegistry(address)
-    promoter = Promoter(lambda: opened, address.key, lambda: registry, trail, now, on_step)
+    registry = cache(lambda: MlflowRegistry(address))
+    promoter = Promoter(lambda: opened, address.key, registry, trail, now, on_step)
     watch = RegistryWatch(
         lambda: open_registry_source(address, None), lambda: opened, address.key, trail, promoter, now
     )
@@ -117,7 +118,7 @@ def new_desk(
         trail,
         Requests(lambda: opened, address.key),
         LoadTests(lambda: opened, address.key),
-        lambda: registry,
+        registry,
         given or readers(),
         DeskRules(two_person_rule, read_gates(gates, "the test") if gates else GateBook()),
         lambda: opened,
@@ -130,7 +131,7 @@ def make_versions(client: MlflowClient, name: str, count: int) -> None:
     client.create_registered_model(name)
     for number in range(1, count + 1):
         run_id = f"{number:032x}"
-        client.create_model_version(name, f"/artifacts/{run_id}/artifacts/model", run_id)
+        client.create_model_version(name, f"s3://bucket/1/{run_id}/artifacts/model", run_id)
 
 
 def put(client: MlflowClient, name: str, version: int, stage: str, *, archive: bool = False) -> None:
