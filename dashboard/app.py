@@ -23,6 +23,9 @@ def main() -> None:
         st.Page("views/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("views/backtests.py", title="Backtests", icon=":material/monitoring:"),
         st.Page("views/stores.py", title="Stores", icon=":material/storefront:"),
+        st.Page("views/registry.py", title="Registry", icon=":material/inventory_2:"),
+        st.Page("views/approvals.py", title="Approvals", icon=":material/fact_check:"),
+        st.Page("views/audit.py", title="Audit", icon=":material/history:"),
         st.Page("views/health.py", title="Health", icon=":material/monitor_heart:"),
     ]
     page = st.navigation(pages, position="top")

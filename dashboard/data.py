@@ -25,6 +25,12 @@ from core.backtests.types import EquityCurve, Trades
 from core.forecasts.changes import StoreMeasure
 from core.forecasts.desk import Pipeline, PipelineChanges
 from core.forecasts.logged.reading import ForecastReading
+from core.registry.board import ModelCard
+from core.registry.desk import Trials
+from core.registry.dossier import Dossier
+from core.registry.gates.types import GateReport
+from core.registry.types import Stage
+from core.runs.artifacts.access import model_folders
 from core.runs.artifacts.previews import Preview, preview
 from core.runs.explorer import Matches
 from core.runs.importance import Importance
@@ -258,3 +264,55 @@ def _state(run_id: str) -> str:
     """Tell a run's state from its others."""
     snapshot = workspace().runs.snapshot()
     return f"{run_id}:{snapshot.frame['digest'][snapshot.place(run_id)]}"
+
+
+def recorded_gates(card: ModelCard, version: int, to_stage: Stage) -> GateReport:
+    """Return what the gates say of a version without loading it; judged anew after a change, or a minute."""
+    return _recorded_gates(workspace().address.key, _of_model(card), card.model.name, version, str(to_stage))
+
+
+# Champion gates resample returns: too slow for each rerun.
+@st.cache_resource(show_spinner="Judging the gates", max_entries=256, ttl=60)
+def _recorded_gates(key: str, state: str, name: str, version: int, to_stage: str) -> GateReport:
+    return workspace().registry.gates(name, version, Stage(to_stage), Trials.RECORDED)
+
+
+def evidence(card: ModelCard, number: int) -> Dossier:
+    """Return the evidence for a request that waits, as it is now; gathered anew after a change, or a minute."""
+    return _evidence(workspace().address.key, _of_model(card), number)
+
+
+@st.cache_resource(show_spinner="Gathering the evidence", max_entries=64, ttl=60)
+def _evidence(key: str, state: str, number: int) -> Dossier:
+    return workspace().registry.evidence(number)
+
+
+def _of_model(card: ModelCard) -> str:
+    """Tell a model's state from its others: its stages, its events, its load tests, and the runs."""
+    opened = workspace()
+    tested = max((one.at.isoformat() for one in card.load_tests.values()), default="")
+    last = card.events[0].seq if card.events else 0
+    return f"{opened.registry.watch.generation}:{last}:{tested}:{opened.runs.snapshot().generation}"
+
+
+def folders_with_models(run_id: str) -> tuple[str, ...]:
+    """Return the folders among a run's artifacts that hold a model.
+
+    Raises
+    ------
+    SourceError, ArtifactError
+    """
+    return _folders_with_models(workspace().address.key, _state(run_id), run_id)
+
+
+@st.cache_resource(show_spinner=False, max_entries=256, ttl=60)
+def _folders_with_models(key: str, state: str, run_id: str) -> tuple[str, ...]:
+    runs = workspace().runs
+    found = dict.fromkeys(model_folders(runs.logged_models(run_id)))
+    artifacts = runs.artifacts(runs.run(run_id))
+    if not artifacts.location.none_logged:
+        folders = [entry.path for entry in artifacts.list("") if entry.is_dir and entry.path not in found]
+        for folder in folders[:20]:
+            if any(entry.path.rpartition("/")[2] == "MLmodel" for entry in artifacts.list(folder)):
+                found[folder] = None
+    return tuple(found)

@@ -35,6 +35,32 @@ _STAGE_LABELS = {
     "Production": "★ Production",
     "Archived": "□ Archived",
 }
+_ACTION_SIGNS = {
+    "registered": "+",
+    "requested": "?",
+    "approved": "✓",
+    "rejected": "✕",
+    "withdrawn": "←",
+    "lapsed": "◌",
+    "promoted": "▲",
+    "rolled back": "↶",
+    "archived": "□",
+    "settled": "=",
+    "first seen": "◦",
+    "changed outside": "⚑",
+    "deleted outside": "⚑",
+    "given up after an interruption": "✕",
+    "abandoned after an interruption": "✕",
+}
+_REQUEST_LABELS = {
+    "waiting": "◷ Waiting",
+    "approved": "✓ Approved",
+    "rejected": "✕ Rejected",
+    "withdrawn": "← Withdrawn",
+    "lapsed": "◌ Lapsed",
+    "promoted": "★ Promoted",
+}
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def number(x: float | None) -> str:
@@ -173,6 +199,22 @@ def stage_label(stage: str | None) -> str:
     return _labelled("None" if stage is None else stage, _STAGE_LABELS)
 
 
+def action_label(action: str) -> str:
+    """Name what was done to a model with a sign and a word."""
+    return f"{_ACTION_SIGNS.get(action, '·')} {action[:1].upper()}{action[1:]}"
+
+
+def request_label(state: str) -> str:
+    """Name where a promotion request stands with a sign and a word."""
+    return _labelled(state, _REQUEST_LABELS)
+
+
+def weekday_time(time: datetime, zone: tzinfo | None = None) -> str:
+    """Write a time of the days around now: Tue 14:05."""
+    local = _aware(time).astimezone(zone)
+    return f"{_WEEKDAYS[local.weekday()]} {local:%H:%M}"
+
+
 def band_label(band: str | None) -> str:
     """Name a quality band with a sign and a word, so that it never depends on colour."""
     return _labelled(band, _BAND_LABELS)
@@ -191,6 +233,11 @@ def shortened(text: str, length: int) -> str:
         return text
     head = length // 2
     return f"{text[:head]}…{text[len(text) - (length - head - 1) :]}"
+
+
+def wrappable(text: str) -> str:
+    """Let a narrow table break long words, such as paths, by zero-width spaces: it does not do so by itself."""
+    return re.sub(r"\S{24,}", lambda word: re.sub(r"(\S{12})(?=\S)", "\\1\u200b", word[0]), text)
 
 
 def _trimmed(text: str) -> str:

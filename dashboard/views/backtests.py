@@ -132,7 +132,7 @@ def _one(run: Run, reading: BacktestReading, curve: EquityCurve) -> None:
     for note in (*reading.notes, *sheet.notes):
         st.caption(f"· {escape_markdown(note)}")
     line, benchmark_line = named.line(sheet.curve.values), backtest_curves.benchmark_line(sheet.curve)
-    backtest_curves.draw([line], sheet, benchmark=benchmark_line)
+    backtest_curves.draw([line], sheet, benchmark=benchmark_line, run_ids=[run.run_id])
     backtest_sections.draw(named, options)
     backtest_export.draw(run, reading, named, options)
 

@@ -11,7 +11,7 @@ from core.runs.explorer import Matches, RunExplorer, RunsRequest
 from core.runs.filters import equals
 from dashboard import data
 from dashboard.formats import ago, escape_markdown, short_id, status_label
-from dashboard.widgets import links, states, tables
+from dashboard.widgets import champions, links, states, tables
 
 _LATEST = 8
 
@@ -29,6 +29,7 @@ def render() -> None:
             f"MLFLOW_TRACKING_URI={workspace.address.shown} python train.py",
         )
         return
+    champions.draw(workspace)
     _headline(runs, everything)
     left, right = st.columns([3, 2])
     with left:

@@ -27,7 +27,7 @@ from dashboard.formats import (
     short_id,
     status_label,
 )
-from dashboard.widgets import artifact_browser, choices, history_panel, links, states, tables
+from dashboard.widgets import artifact_browser, choices, history_panel, links, run_versions, states, tables
 
 _HEADLINE_METRICS = 6
 _SPARKLINES = 20
@@ -229,27 +229,7 @@ def _data(runs: RunExplorer, run: Run) -> None:
         hide_index=True,
         key="hashes_table",
     )
-    try:
-        versions = runs.registered_versions(run.run_id)
-    except GreenroomError as error:
-        states.failed(error)
-        return
-    if versions:
-        st.dataframe(
-            tables.arrow(
-                pl.DataFrame(
-                    {
-                        "Registered model": [one.name for one in versions],
-                        "Version": [one.version for one in versions],
-                        "Stage": [one.stage for one in versions],
-                    }
-                )
-            ),
-            hide_index=True,
-            key="versions_table",
-        )
-    else:
-        st.caption("No model version was registered from this run.")
+    run_versions.draw(run)
 
 
 def _children(runs: RunExplorer, run: Run) -> None:

@@ -17,7 +17,7 @@ from dashboard.charts.equity import EquityBand, equity_figure
 from dashboard.charts.theme import GREY, LineStyle
 from dashboard.charts.time_series import TimeLine, picked_period
 from dashboard.charts.underwater import underwater_figure
-from dashboard.widgets import backtest_options, tables
+from dashboard.widgets import backtest_options, promotions, tables
 
 _TABLE_ROWS = 1_000
 
@@ -52,6 +52,7 @@ def draw(
     only: TearSheet | None,
     bands: Sequence[EquityBand] = (),
     benchmark: TimeLine | None = None,
+    run_ids: Sequence[str] = (),
 ) -> None:
     """Draw both charts under their switches.
 
@@ -61,6 +62,8 @@ def draw(
         Values of the portfolios.
     only : TearSheet, optional
         Given where there is a single backtest: its trades and falls are drawn too.
+    run_ids : sequence of str
+        The runs that are shown; promotions of their models are marked.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
         log_y = st.toggle("Log", key="log", bind="query-params")
@@ -71,6 +74,7 @@ def draw(
         marked = (
             trades is not None and len(trades) > 0 and st.toggle("Trades", key="marks", bind="query-params")
         )
+    first, last = min(one.times[0] for one in lines), max(one.times[-1] for one in lines)
     figure = equity_figure(
         lines,
         log_y=log_y,
@@ -80,9 +84,10 @@ def draw(
         trades=trades if marked else None,
         benchmark=benchmark,
         bands=bands,
+        events=promotions.events_of(data.workspace(), run_ids, first, last),
     )
     # A new key for another period: the box that picked it must not be drawn on what it picked.
-    key = f"equity:{min(one.times[0] for one in lines)}:{max(one.times[-1] for one in lines)}"
+    key = f"equity:{first}:{last}"
     st.plotly_chart(
         figure,
         key=key,

@@ -53,7 +53,7 @@ def draw(sheets: Sequence[NamedSheet], runs: Sequence[Run], options: TearSheetOp
         help="Runs that differ in their seed only: from the lowest to the highest, around their median.",
     ):
         lines, bands = _banded(sheets, groups)
-    backtest_curves.draw(lines, None, bands, _shared_benchmark(sheets))
+    backtest_curves.draw(lines, None, bands, _shared_benchmark(sheets), [run.run_id for run in runs])
     sections: dict[str, Section] = {
         "Measures": _measures,
         "Years": _years,

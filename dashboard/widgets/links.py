@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -11,6 +12,9 @@ RUNS_PAGE = "views/runs.py"
 COMPARE_PAGE = "views/compare.py"
 BACKTESTS_PAGE = "views/backtests.py"
 STORES_PAGE = "views/stores.py"
+REGISTRY_PAGE = "views/registry.py"
+APPROVALS_PAGE = "views/approvals.py"
+AUDIT_PAGE = "views/audit.py"
 
 
 def open_run(run_id: str) -> None:
@@ -34,3 +38,18 @@ def open_backtests(run_ids: Sequence[str]) -> None:
 def run_url(run_id: str) -> str:
     """Return the address of a run, relative to any page."""
     return f"run?run={run_id}"
+
+
+def model_url(model: str, version: int | None = None) -> str:
+    """Return the address of a model or one of its versions, relative to any page."""
+    return f"registry?model={quote(model, safe='')}" + (f"&version={version}" if version else "")
+
+
+def model_query(model: str, version: int | None = None) -> dict[str, str]:
+    """Return what the Registry page needs to show a model or one of its versions."""
+    return {"model": model, **({"version": str(version)} if version else {})}
+
+
+def request_url(number: int) -> str:
+    """Return the address of a promotion request, relative to any page."""
+    return f"approvals?request={number}"

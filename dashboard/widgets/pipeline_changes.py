@@ -70,6 +70,19 @@ def draw(old: Pipeline, new: Pipeline) -> None:
     _table(found, name)
 
 
+def brief(old: Pipeline, new: Pipeline) -> None:
+    """Draw the figures of what changes in WAPE, and the stores that weigh most."""
+    try:
+        found = data.compared(old, new, StoreMeasure.WAPE, 0.0)
+    except GreenroomError as error:
+        states.failed(error)
+        return
+    for note in found.notes:
+        st.warning(escape_markdown(note), icon=":material/warning:")
+    _headline(found, "WAPE", "%", StoreMeasure.WAPE)
+    st.altair_chart(harm_chart(found.changes, "WAPE", unit="%"), key="harm")
+
+
 def _headline(found: PipelineChanges, name: str, unit: str, measure: StoreMeasure) -> None:
     one = found.summary
     write = points if unit == "%" else number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import polars as pl
 import streamlit as st
 
@@ -12,11 +13,12 @@ from core.forecasts.desk import Pipeline
 from core.forecasts.logged.reading import ForecastReading
 from core.forecasts.measures import ForecastMeasures, measures_by_store
 from dashboard import data
+from dashboard.charts.events import Event
 from dashboard.charts.feature_importance import feature_importance_chart
 from dashboard.charts.forecast import compared_figure, forecast_figure, residuals_figure
 from dashboard.charts.store_history import store_history_figure
 from dashboard.formats import band_label, escape_markdown, number, points
-from dashboard.widgets import links, states, tables
+from dashboard.widgets import links, promotions, states, tables
 from dashboard.widgets.store_table import STORE
 
 _HISTORY = {
@@ -107,14 +109,18 @@ def _forecast(pipeline: Pipeline, old: Pipeline | None, store: str, reading: For
     rows = reading.rows
     unit = pipeline.told("sales_column") or "Sales"
     before = _old_rows(old, store) if old is not None else None
+    events = _promotions(pipeline, old, store, rows)
     if old is not None and before is not None and before.height:
-        figure = compared_figure(before, rows, store, y_title=unit, old=_named(old), new=_named(pipeline))
+        names = {"old": _named(old), "new": _named(pipeline)}
+        figure = compared_figure(before, rows, store, y_title=unit, events=_within(events, rows), **names)
         st.plotly_chart(figure, key="compared", alt="Actual sales and both forecasts")
     whole = rows.filter(pl.col("split") == "train").height > 0
     all_rows = whole and st.toggle("Training period too", key="train", bind="query-params")
     shown = rows if all_rows else _recent(rows)
     st.plotly_chart(
-        forecast_figure(shown, store=store, y_title=unit), key="forecast", alt="Actual and predicted sales"
+        forecast_figure(shown, store=store, y_title=unit, events=_within(events, shown)),
+        key="forecast",
+        alt="Actual and predicted sales",
     )
     st.plotly_chart(residuals_figure(rows, y_title=unit), key="residuals", alt="What the forecast missed")
     with st.expander("Data"):
@@ -134,6 +140,26 @@ def _forecast(pipeline: Pipeline, old: Pipeline | None, store: str, reading: For
             last=True,
             placeholder="–",
         )
+
+
+def _promotions(pipeline: Pipeline, old: Pipeline | None, store: str, rows: pl.DataFrame) -> list[Event]:
+    """Return when models made from these pipelines, or from this store's runs, changed in Production."""
+    shown = [one for one in (pipeline, old) if one is not None]
+    run_ids = {one.run.run_id for one in shown}
+    for one in shown:
+        run_ids |= set(one.stores.filter(pl.col("store") == store)["run_id"].drop_nulls().to_list())
+    first, last = _period(rows)
+    return promotions.events_of(data.workspace(), run_ids, first, last)
+
+
+def _within(events: list[Event], rows: pl.DataFrame) -> list[Event]:
+    first, last = _period(rows)
+    return [one for one in events if first <= one[0] <= last]
+
+
+def _period(rows: pl.DataFrame) -> tuple[np.datetime64, np.datetime64]:
+    times = rows["time"].drop_nulls().cast(pl.Datetime("us")).to_numpy()
+    return times.min(), times.max()
 
 
 def _recent(rows: pl.DataFrame) -> pl.DataFrame:

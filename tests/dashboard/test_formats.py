@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from dashboard.formats import (
+    action_label,
     ago,
     count,
     delta,
@@ -19,10 +20,13 @@ from dashboard.formats import (
     local_time,
     number,
     percent,
+    request_label,
     short_id,
     shortened,
     stage_label,
     status_label,
+    weekday_time,
+    wrappable,
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -217,3 +221,22 @@ def test_states_are_a_sign_and_a_word() -> None:
 )
 def test_names_are_escaped_for_markdown(name: str, escaped: str) -> None:
     assert escape_markdown(name) == escaped
+
+
+def test_times_of_the_days_around_now_name_their_weekday() -> None:
+    assert weekday_time(NOW, UTC) == "Sun 12:00"
+    assert weekday_time(datetime(2026, 3, 2, 3, 5, tzinfo=UTC), BOGOTA) == "Sun 22:05"
+
+
+def test_long_words_can_be_broken_and_lose_nothing() -> None:
+    path = "/data/models/2026/ppo_usdcop/artifacts/model"
+    assert wrappable("short words stay as they are") == "short words stay as they are"
+    broken = wrappable(f"No file {path}.")
+    assert broken.replace("\u200b", "") == f"No file {path}."
+    assert max(len(part) for part in broken.replace("\u200b", " ").split()) <= 12
+
+
+def test_actions_and_requests_have_a_sign_and_a_word() -> None:
+    assert action_label("rolled back") == "↶ Rolled back"
+    assert action_label("something new") == "· Something new"
+    assert request_label("waiting") == "◷ Waiting"

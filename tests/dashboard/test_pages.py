@@ -13,7 +13,10 @@ from mlflow.entities import Metric, Param, RunTag, ViewType
 from tests import servers, stores
 from tests.dashboard.conftest import OpenApp, texts
 
-PAGES = ("overview", "runs", "run", "compare", "backtests", "health")
+PAGES = (
+    *("overview", "runs", "run", "compare", "backtests", "health"),
+    *("registry", "approvals", "audit"),
+)
 
 
 def _store(folder: Path) -> str:
