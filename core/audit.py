@@ -129,10 +129,14 @@ class AuditTrail:
         self._store_key = store_key
         self._now = now
 
+    def lock(self, connection: Connection) -> None:
+        """Make everybody else who appends wait until this transaction ends; it must not have read anything yet."""
+        # An update takes the lock for writing, which reading would not.
+        connection.execute(sa.update(audit_head).where(audit_head.c.id == 1).values(id=1))
+
     def append(self, connection: Connection, by: Actor, news: News) -> AuditEvent:
         """Record an event within a transaction of the caller's, which it makes wait for other appends."""
-        # The update comes before any reading: it takes the lock that puts appends in a row.
-        connection.execute(sa.update(audit_head).where(audit_head.c.id == 1).values(id=1))
+        self.lock(connection)
         head = connection.execute(sa.select(audit_head).where(audit_head.c.id == 1)).one()
         row = {
             "seq": head.seq + 1,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import polars as pl
 import streamlit as st
 
+from core import clock
 from core.backtests.logged.columns import ColumnChoice
 from core.backtests.logged.reading import BacktestReading
 from core.backtests.significance.bootstrap import BootstrapIntervals, bootstrap_intervals
@@ -288,11 +289,12 @@ def _evidence(key: str, state: str, number: int) -> Dossier:
 
 
 def _of_model(card: ModelCard) -> str:
-    """Tell a model's state from its others: its stages, its events, its load tests, and the runs."""
+    """Tell a model's state from its others: its stages, its events, its load tests, the runs, and the minute."""
     opened = workspace()
+    minute = f"{clock.now():%Y%m%d%H%M}"
     tested = max((one.at.isoformat() for one in card.load_tests.values()), default="")
     last = card.events[0].seq if card.events else 0
-    return f"{opened.registry.watch.generation}:{last}:{tested}:{opened.runs.snapshot().generation}"
+    return f"{opened.registry.watch.generation}:{last}:{tested}:{opened.runs.snapshot().generation}:{minute}"
 
 
 def folders_with_models(run_id: str) -> tuple[str, ...]:

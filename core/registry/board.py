@@ -10,8 +10,9 @@ from core.audit import AuditEvent
 from core.registry import history
 from core.registry.history import RollbackTarget
 from core.registry.load_tests import LoadTest
+from core.registry.promotion import ACTIONS
 from core.registry.requests import Request
-from core.registry.rules import conflict_sentence
+from core.registry.rules import Act, conflict_sentence
 from core.registry.seen import How, SeenVersions
 from core.registry.types import PRODUCTION_ALIAS, Model, Stage, Version
 
@@ -111,8 +112,8 @@ def model_card(
     events : sequence of AuditEvent
         Oldest first.
     """
-    moved = _last_moves(events)
-    cards = tuple(_version_card(one, known, moved) for one in reversed(model.versions))
+    moved, promoted = _last_moves(events), _last_promotions(events)
+    cards = tuple(_version_card(one, known, moved, promoted) for one in reversed(model.versions))
     target = history.rollback_target(model, events)
     return ModelCard(
         model,
@@ -141,27 +142,39 @@ def drift(model: Model) -> tuple[str, ...]:
     )
 
 
-def _version_card(one: Version, known: SeenVersions, moved: Mapping[int, AuditEvent]) -> VersionCard:
+def _version_card(
+    one: Version,
+    known: SeenVersions,
+    moved: Mapping[int, AuditEvent],
+    promoted: Mapping[int, AuditEvent],
+) -> VersionCard:
     seen = known.get(one.version)
     if seen is None or seen.stage is not one.stage:
         return VersionCard(one, None, False)
     event = moved.get(one.version)
     if event is None or seen.how is not How.GREENROOM:
         return VersionCard(one, seen.since, one.stage is Stage.NONE)
+    # What was overridden to let it up stays with it when it makes room and when it is brought back.
+    details = promoted[one.version].details if one.version in promoted else {}
     return VersionCard(
         one,
         seen.since,
         True,
         event.actor,
         event.reason,
-        event.details.get("override"),
-        tuple(event.details.get("overridden", ())),
+        details.get("override"),
+        tuple(details.get("overridden", ())),
     )
 
 
 def _last_moves(events: Sequence[AuditEvent]) -> dict[int, AuditEvent]:
-    found = {}
-    for event in events:
-        for version, *_ in event.details.get("moves", ()):
-            found[version] = event
-    return found
+    return {version: event for event in events for version, *_ in event.details.get("moves", ())}
+
+
+def _last_promotions(events: Sequence[AuditEvent]) -> dict[int, AuditEvent]:
+    """Return the event that last brought each version up a stage by the gates."""
+    return {
+        event.version: event
+        for event in events
+        if event.action == ACTIONS[Act.PROMOTE] and event.version is not None
+    }

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from core import clock
 from core.errors import GreenroomError
+from core.redaction import redact
 from core.registry.facts import Readers, run_of
 from core.registry.gates.types import GateReport
 from core.registry.requests import fingerprint
@@ -89,7 +90,7 @@ def build(
         "stage_since": clock.text(since.since) if since is not None else None,
         "stage_known_by": str(since.how) if since is not None else None,
         "fingerprint": fingerprint(version),
-        "source": version.source,
+        "source": redact(version.source),
         "created": clock.text(version.created),
         "registered_by": version.user,
         "description": version.description,

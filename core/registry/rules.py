@@ -76,8 +76,9 @@ class Plan:
 
     def sentence(self) -> str:
         """Say what it does."""
+        up = "Promote" if self.to_stage is Stage.PRODUCTION else "Move"
         verb = {
-            Act.PROMOTE: f"Promote {self.model} v{self.version} to {self.to_stage}",
+            Act.PROMOTE: f"{up} {self.model} v{self.version} to {self.to_stage}",
             Act.ROLL_BACK: f"Roll back {self.model} from {_listed(self.champions)} to v{self.version}",
             Act.ARCHIVE: f"Archive {self.model} v{self.version}",
             Act.SETTLE: f"Keep {self.model} v{self.version} in Production",

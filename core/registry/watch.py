@@ -24,6 +24,7 @@ from core.schema import audit_head
 GREENROOM: Final = Actor("greenroom", Role.ADMIN)
 """Who records what nobody did here: changes made outside, requests that lapse."""
 
+_MANY: Final = 5
 _OTHERWISE: Final = "what was seen of the registry can be neither read nor written"
 
 
@@ -189,12 +190,33 @@ class RegistryWatch:
         models = self.models()
         if self._generation != self._noticed:
             done = True
+            self._record_unseen(models)
             known = self.seen()
             for name in sorted(models.keys() | known.keys()):
                 done = self._notice_model(name, models.get(name), known.get(name, {})) and done
             if done:
                 self._noticed = self._generation
         return tuple(outcomes)
+
+    def _record_unseen(self, models: Mapping[str, Model]) -> None:
+        """Record all models that were never seen, in one transaction.
+
+        Whoever changes a model records it first, so what is read here of a model that nobody has recorded was not
+        changed by Greenroom.
+        """
+        known = self.seen()
+        unseen = [model for name, model in models.items() if name not in known and model.versions]
+        if len(unseen) < _MANY:
+            return
+        with transaction(self._engine(), _OTHERWISE) as connection:
+            # The lock of the chain, so that what another process has recorded meanwhile is seen here.
+            self._trail.lock(connection)
+            recorded = seen.all_seen(connection, self._store_key)
+            for model in unseen:
+                if model.name not in recorded:
+                    self._record_first(connection, model)
+        with self._guard:
+            self._seen = None
 
     def _notice_model(self, name: str, model: Model | None, known: SeenVersions) -> bool:
         """Record what differs from what was seen of a model; False where that has to wait."""

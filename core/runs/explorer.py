@@ -26,7 +26,6 @@ from core.runs.types import (
     LoggedModel,
     MetricHistory,
     MetricView,
-    RegisteredVersion,
     Run,
     RunView,
     SyncReport,
@@ -458,11 +457,6 @@ class RunExplorer:
         """Return full histories of one metric, from the store."""
         with self._source_lock:
             return self._opened().histories(run_ids, key)
-
-    def registered_versions(self, run_id: str) -> tuple[RegisteredVersion, ...]:
-        """Return the model versions that were registered from a run, from the store."""
-        with self._source_lock:
-            return self._opened().registered_versions(run_id)
 
     def logged_models(self, run_id: str) -> tuple[LoggedModel, ...]:
         """Return the models of MLflow 3 that a run logged, newest first, from the store."""

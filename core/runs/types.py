@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class RunStatus(StrEnum):
@@ -95,15 +97,6 @@ class LoggedModel:
     model_id: str
     name: str
     artifact_location: str
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredVersion:
-    """A model version that was registered from a run."""
-
-    name: str
-    version: int
-    stage: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,19 +20,20 @@ def draw(run: Run) -> None:
     """Draw the table and the form."""
     writes.show()
     try:
-        versions = data.workspace().runs.registered_versions(run.run_id)
+        models = data.workspace().registry.watch.models()
     except GreenroomError as error:
         states.failed(error)
         return
+    versions = [one for model in models.values() for one in model.versions if one.run_id == run.run_id]
     if versions:
         st.dataframe(
             tables.arrow(
                 pl.DataFrame(
                     {
-                        "Registered model": [one.name for one in versions],
+                        "Registered model": [one.model for one in versions],
                         "Version": [one.version for one in versions],
                         "Stage": [stage_label(one.stage) for one in versions],
-                        "Page": [links.model_url(one.name, one.version) for one in versions],
+                        "Page": [links.model_url(one.model, one.version) for one in versions],
                     }
                 )
             ),

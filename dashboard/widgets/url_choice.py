@@ -29,6 +29,16 @@ def choose(
         Puts the new choice, or None, into the address.
     """
     key = f"{name}:{chosen or ''}"
+
+    def changed() -> None:
+        # The browser answers with a label. One that reads otherwise by now, as a version that has moved on, comes
+        # back as it is: that is no choice.
+        value = st.session_state[key]
+        if value is None or value in options:
+            on_choice(value)
+
+    if st.session_state.get(key, chosen) not in (None, *options):
+        del st.session_state[key]
     st.selectbox(
         label,
         options,
@@ -36,6 +46,6 @@ def choose(
         key=key,
         format_func=format_func,
         placeholder=placeholder,
-        on_change=lambda: on_choice(st.session_state[key]),
+        on_change=changed,
         width=width,
     )

@@ -352,36 +352,6 @@ def test_every_context_of_a_dataset(written: Reading, experiment: str) -> None:
     assert [one[2] for one in read] == ["training", "eval", ""]
 
 
-def test_registered_versions_of_a_run(
-    written: Reading, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)  # MLflow makes a database in the current folder when a version is registered
-    client = written.client
-    run_id, other = written.finished_run(experiment), written.finished_run(experiment)
-    for name, owner in (
-        (f"b {experiment}", run_id),
-        (f"a {experiment}", run_id),
-        (f"a {experiment}", other),
-        (f"a {experiment}", run_id),
-    ):
-        if name not in {one.name for one in client.search_registered_models()}:
-            client.create_registered_model(name)
-        client.create_model_version(
-            name, source=f"{client.get_run(owner).info.artifact_uri}/model", run_id=owner
-        )
-    with pytest.warns(FutureWarning, match="stages"):
-        client.transition_model_version_stage(f"a {experiment}", "3", "Production")
-    found = [(one.name, one.version, one.stage) for one in written.source.registered_versions(run_id)]
-    theirs = client.search_model_versions(f"run_id = '{run_id}'")
-    assert found == sorted((one.name, int(one.version), one.current_stage) for one in theirs)
-    assert found == [
-        (f"a {experiment}", 1, "None"),
-        (f"a {experiment}", 3, "Production"),
-        (f"b {experiment}", 1, "None"),
-    ]
-    assert written.source.registered_versions(written.new_run(experiment)) == ()
-
-
 def test_logged_models_of_a_run_latest_first(written: Reading, experiment: str) -> None:
     client = written.client
     run_id = written.new_run(experiment)

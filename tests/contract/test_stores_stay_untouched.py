@@ -32,11 +32,13 @@ def look_at_everything(uri: str, home: Path) -> dict[str, plain.Plain]:
         matches = workspace.runs.find(RunsRequest(filter="attributes.start_time > 0", view=RunView.ALL))
         for run in workspace.runs.runs(matches.run_ids[:3]):
             workspace.runs.refresh_run(run.run_id)
-            workspace.runs.registered_versions(run.run_id)
             with suppress(ArtifactError):
                 workspace.runs.artifacts(run).list("")
             for key in list(run.metrics)[:2]:
                 workspace.runs.histories([run.run_id], key)
+        workspace.registry.look()
+        for name in workspace.registry.watch.models():
+            workspace.registry.model(name)
         examine(workspace)
         return plain.of_snapshot(workspace.runs.snapshot())
     finally:

@@ -58,9 +58,12 @@ def forecast_changes(
     measure = StoreMeasure(rule.measure)
     found = compare(measure, rule.tolerance)
     pooled = found if measure is StoreMeasure.WAPE else compare(StoreMeasure.WAPE, 0.0)
-    return ForecastChanges(
-        found.summary, pooled.summary.old_value, pooled.summary.new_value, tuple(found.notes)
+    # Tables of stores have WAPE in percent.
+    old, new = (
+        None if value is None else value / 100
+        for value in (pooled.summary.old_value, pooled.summary.new_value)
     )
+    return ForecastChanges(found.summary, old, new, tuple(found.notes))
 
 
 def judge_forecast(changes: ForecastChanges | None, rule: ForecastRule) -> GateResult:

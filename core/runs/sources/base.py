@@ -16,7 +16,6 @@ from core.runs.types import (
     Experiment,
     LoggedModel,
     MetricHistory,
-    RegisteredVersion,
     SourceInfo,
     SyncProgress,
 )
@@ -206,10 +205,6 @@ class RunSource(Protocol):
 
     def logged_models(self, run_id: str) -> tuple[LoggedModel, ...]:
         """Return the models of MLflow 3 that this run logged."""
-        ...
-
-    def registered_versions(self, run_id: str) -> tuple[RegisteredVersion, ...]:
-        """Return the model versions that were registered from this run."""
         ...
 
     def rank_strings(self, values: Sequence[str]) -> Sequence[int] | None:

@@ -34,7 +34,6 @@ from core.runs.types import (
     Experiment,
     LoggedModel,
     MetricHistory,
-    RegisteredVersion,
     SourceInfo,
     SyncProgress,
 )
@@ -274,14 +273,6 @@ class ClientSource:
             found = LoggedModel(model.model_id, model.name, model.artifact_location)
             models.append((model.creation_timestamp, found))
         return tuple(model for _, model in sorted(models, key=lambda one: -one[0]))
-
-    def registered_versions(self, run_id: str) -> tuple[RegisteredVersion, ...]:
-        self._link_new()
-        found = self.ask(self.client.search_model_versions, f"run_id = '{run_id}'")
-        versions = (
-            RegisteredVersion(one.name, int(one.version), one.current_stage or "None") for one in found
-        )
-        return tuple(sorted(versions, key=lambda one: (one.name, one.version)))
 
     def _link_new(self) -> None:
         """Show MLflow what was added to a file store since the last question."""

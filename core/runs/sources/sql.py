@@ -32,7 +32,6 @@ from core.runs.types import (
     Experiment,
     LoggedModel,
     MetricHistory,
-    RegisteredVersion,
     SourceInfo,
     SyncProgress,
 )
@@ -342,15 +341,6 @@ class SqlSource:
             "order by m.creation_timestamp_ms desc"
         )
         return tuple(LoggedModel(*row) for row in rows.iter_rows())
-
-    def registered_versions(self, run_id: str) -> tuple[RegisteredVersion, ...]:
-        if "model_versions" not in self._columns:
-            return ()
-        rows = self._database.query(
-            "select name, version, coalesce(current_stage, 'None') stage from model_versions "
-            f"where run_id = {literal(run_id)} order by name, version"
-        )
-        return tuple(RegisteredVersion(name, int(number), stage) for name, number, stage in rows.iter_rows())
 
 
 def _nullable(column: str, missing: str) -> pl.Expr:
