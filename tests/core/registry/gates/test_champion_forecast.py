@@ -26,12 +26,13 @@ class Compared:
 
 
 def table(stores: Stores) -> pl.DataFrame:
-    """Stores with wape, volume and smape."""
+    """Stores with wape (as a fraction; tables have it in percent), volume and smape."""
     names = list(stores)
     columns = list(zip(*(stores[name] for name in names), strict=True)) or [(), (), ()]
     numbers = dict.fromkeys(("mae", "rmse", "r2"), pl.lit(None, pl.Float64))
+    percent = [None if one is None else 100 * one for one in columns[0]]
     return pl.DataFrame(
-        {"store": names, "wape": columns[0], "volume": columns[1], "smape": columns[2]},
+        {"store": names, "wape": percent, "volume": columns[1], "smape": columns[2]},
         schema={"store": pl.String, "wape": pl.Float64, "volume": pl.Float64, "smape": pl.Float64},
     ).with_columns(
         partner=pl.lit(None, pl.String), run_id=pl.lit("r"), quality=pl.lit(None, pl.String), **numbers
