@@ -14,7 +14,9 @@ import pytest
 from mlflow import MlflowClient
 
 from core.forecasts.bands import DEFAULT_THRESHOLDS
+from core.registry.gates.configuration import DEFAULT_BOOK
 from core.settings import read_settings
+from tests import registries
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 
@@ -130,17 +132,67 @@ def test_training_script(demo: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
     assert read["notes"] == []
 
 
+def test_the_code_for_teams_with_checkpoints(demo: dict[str, str]) -> None:
+    code = next(block for block in _blocks("python") if "ModelManager" in block)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=demo,
+        cwd=demo["HOME_OF_TEST"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0", "[]"]
+
+
+def test_commands_of_analyst_and_lead(demo: dict[str, str]) -> None:
+    """As written, on a model of the demo, with the time in Staging turned off."""
+    home = Path(demo["HOME_OF_TEST"])
+    config = home / "no-soak.toml"
+    config.write_text('[gates."*"]\nsoak_hours = 0\n')
+    environment = demo | {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home}/.greenroom/mlflow.db",
+        "GREENROOM_CONFIG": str(config),
+    }
+    (block,) = _blocks("sh")
+    register, *rest = [shlex.split(line)[1:] for line in block.splitlines()]
+    versions = json.loads(_run(["versions", "diabetes-progression", "--json"], environment))
+    for version in versions[:3]:
+        _run([version["run_id"] if word == "3f2a91c0" else word for word in register], environment)
+    for stage in ("Staging", "Production"):
+        _run(["promote", "ppo_usdcop", "2", "--to", stage, "--reason", "before"], environment)
+    for words in rest:
+        waiting = json.loads(_run(["requests", "ppo_usdcop", "--all", "--json"], environment))
+        number = str(waiting[0]["request"]) if waiting else ""
+        _run([number if word == "12" else word for word in words], environment)
+    client = MlflowClient(environment["MLFLOW_TRACKING_URI"])
+    assert registries.stages(client, "ppo_usdcop") == {1: "None", 2: "Production", 3: "Archived"}
+
+
 def test_settings_file(tmp_path: Path) -> None:
-    (block,) = _blocks("toml")
+    _, block = _blocks("toml")
     (tmp_path / "greenroom.toml").write_text(block)
     settings = read_settings({}, tmp_path)
     assert settings.tracking_uri == "postgresql://reader@db.example.org/mlflow"
     assert settings.quality == DEFAULT_THRESHOLDS
     assert settings.artifact_roots == {"file:///C:/Users/ana/mlruns": "/data/mlruns"}
+    assert (settings.user, settings.role) == ("amara", "lead")
+
+
+def test_settings_of_gates(tmp_path: Path) -> None:
+    block, _ = _blocks("toml")
+    (tmp_path / "greenroom.toml").write_text(block)
+    settings = read_settings({}, tmp_path)
+    assert settings.registry.two_person_rule
+    assert settings.gates.of("anything") == DEFAULT_BOOK.every
+    names = ("smoke", "structure", "dataset", "reproducible", "soak", "metrics", "champion", "worst_seed")
+    assert settings.gates.of("ppo_usdcop").names("Production") == names
+    assert settings.gates.of("store-sales").names("Production") == ("smoke", "soak", "champion")
 
 
 def test_settings_named_in_the_comment_exist() -> None:
-    (block,) = _blocks("toml")
+    _, block = _blocks("toml")
     named = re.search(r"# (backend_uri.*)", block)
     assert named is not None
     for key in named.group(1).split(", "):

@@ -18,8 +18,9 @@ from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from core.registry.types import Stage
 from core.training.stores.models import ModelKind
-from tests import pipelines, servers, stores
+from tests import pipelines, registries, servers, stores
 
 EXPERIMENT = "预测 <b>shops</b>"
 
@@ -33,6 +34,27 @@ class Dashboard:
     experiment: str
     run_ids: list[str]
     pipelines: tuple[str, str]
+    request: int
+    dossier: str
+
+
+def _fill_registry(uri: str, home: Path, run_ids: list[str]) -> tuple[int, str]:
+    """Register versions in every stage, with a rollback, an override and a request; return it and its evidence."""
+    client = MlflowClient(uri)
+    client.create_registered_model("shops")
+    for run_id in run_ids:
+        client.create_model_version("shops", f"{client.get_run(run_id).info.artifact_uri}/model", run_id)
+    lead, analyst = registries.LEAD, registries.ANALYST
+    runs = {one: registries.run_of(one) for one in run_ids}
+    gates = {"*": {"smoke": False, "soak_hours": 24}}
+    desk = registries.new_desk(uri, home, gates=gates, given=registries.readers(runs))
+    for version in (1, 2):
+        desk.promote("shops", version, Stage.STAGING, "ready", analyst)
+        desk.promote("shops", version, Stage.PRODUCTION, "better", lead, override="the old one is broken")
+    desk.rollback("shops", "worse in the north", lead)
+    desk.promote("shops", 3, Stage.STAGING, "ready", analyst)
+    request = desk.ask("shops", 3, Stage.PRODUCTION, "better in the north", analyst)
+    return request.id, str(request.dossier_hash)
 
 
 def _fill(client: MlflowClient, folder: Path, runs: int = 130) -> tuple[str, list[str]]:
@@ -99,13 +121,15 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         for kind, name in ((ModelKind.SEASONAL_NAIVE, "last week again"), (ModelKind.RIDGE, "ridge"))
     ]
     experiment, ids = _fill(client, folder)
+    request, dossier = _fill_registry(uri, folder / "home", ids[-4:])
     port = servers.free_port()
     command = [sys.executable, "-m", "core.cli", "up", "--port", str(port), "--tracking-uri", uri]
     environment = {"GREENROOM_HOME": str(folder / "home")}
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     with servers.process(command, folder / "dashboard.log", **environment) as running:
         servers.wait_for(f"http://127.0.0.1:{port}/_stcore/health", running)
-        yield Dashboard(f"http://127.0.0.1:{port}", uri, experiment, ids, (trained[0], trained[1]))
+        url = f"http://127.0.0.1:{port}"
+        yield Dashboard(url, uri, experiment, ids, (trained[0], trained[1]), request, dossier)
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,11 @@ PLACES = [
     *("overview", "runs", "charts", "run", "artifacts", "compare", "health"),
     *("backtest", "returns", "significance", "overlay"),
     *("stores", "partners", "store", "changes"),
+    *("registry", "stages", "version", "history", "approvals", "request", "audit", "dossier"),
 ]
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light")])
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "dark"), (390, "light")])
 @pytest.mark.parametrize("place", PLACES)
 def test_no_serious_violation(
     open_page: OpenPage, dashboard: Dashboard, place: str, width: int, scheme: str
@@ -40,6 +41,14 @@ def test_no_serious_violation(
         "partners": f"/stores?run={new}&show=Partners",
         "store": f"/stores?run={new}&against={old}&show=One+store&store=S002",
         "changes": f"/stores?run={new}&against={old}&show=Changes",
+        "registry": "/registry",
+        "stages": "/registry?model=shops",
+        "version": "/registry?model=shops&version=3",
+        "history": "/registry?model=shops&part=History",
+        "approvals": "/approvals?requests_shown=All",
+        "request": f"/approvals?request={dashboard.request}",
+        "audit": "/audit",
+        "dossier": f"/audit?dossier={dashboard.dossier}",
     }[place]
     page = open_page(path, width=width, scheme=scheme)
     found = Axe().run(page).response["violations"]
