@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import pipelines, sections, stores
+from benchmarks import pipelines, registries, sections, stores
 from benchmarks.lines import Report
 from benchmarks.subjects import Subject
 
@@ -41,6 +41,7 @@ def main() -> None:
             Subject("100,000 runs", stores.LARGE, given.store_100k, folder, work),
             Subject("1,500 runs of 1,500 metrics", stores.WIDE, given.store_wide, folder, work),
             Subject("50 pipelines of 1,115 stores", pipelines.USUAL, None, folder, work, pipelines.make),
+            Subject("200 models, 5,000 versions", registries.USUAL, None, folder, work, registries.make),
             report,
             work,
             given.bars.resolve() if given.bars else None,

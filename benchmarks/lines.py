@@ -73,9 +73,14 @@ class Line:
             self.taken,
             limit,
             "–" if self.other is None else f"{self.instead} {shown(self.other, self.unit)}",
-            "–" if self.ratio is None else f"{self.ratio:,.1f} ×",
+            "–" if self.ratio is None else f"{shown_ratio(self.ratio)} ×",
             {True: "holds", False: "MISSED", None: "–"}[self.holds],
         )
+
+
+def shown_ratio(ratio: float) -> str:
+    """Return how many times faster, for people; two significant digits where it is slower."""
+    return f"{ratio:,.1f}" if ratio >= 1 else f"{ratio:.2g}"
 
 
 def shown(value: float, unit: str) -> str:

@@ -12,6 +12,7 @@ from benchmarks import (
     forecasting,
     histories,
     mlflow_side,
+    promoting,
     rerunning,
     searching,
     store_training,
@@ -24,6 +25,7 @@ from benchmarks.subjects import Subject
 _PAGES, _RERUNS = 60, 25
 _MLFLOW_PAGES, _MLFLOW_FRAMES, _MLFLOW_PIPELINES = 5, 2, 3
 _COMPARISONS = 15
+_LOOKS, _PROMOTIONS, _EVENTS = 20, 20, 10_000
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Bench:
     large: Subject
     wide: Subject
     pipelines: Subject
+    registry: Subject
     report: Report
     work: Path
     bars: Path | None = None
@@ -252,6 +255,52 @@ def _trained(bench: Bench) -> None:
     bench.add(subject, what, Times((found.logging_seconds,)))
 
 
+def registry(bench: Bench) -> None:
+    """Look at a large registry, act on it, rerun its page, check a long audit trail."""
+    subject = bench.registry
+    shape, home = subject.shape, subject.empty_home("registry")
+    with subject.copy() as copy:
+        looked, _ = in_child(promoting.look, copy, home, shape, _LOOKS)
+        bench.add(subject, "first look: every version is recorded as seen", Times((looked.first,)))
+        bench.add(subject, "look when nothing has changed", looked.nothing, p95=True)
+        what = "look after one version was moved by plain MLflow"
+        bench.add(subject, what, looked.outside, p95=True)
+        theirs, _ = in_child(promoting.search, copy, shape, 5)
+        _acted(bench, copy, home)
+        _registry_pages(bench, copy, home, theirs)
+    chain, _ = in_child(promoting.verify, subject.empty_home("audit"), _EVENTS, 5)
+    bench.add(f"{_EVENTS:,} audit events", "chain checked from end to end", chain)
+
+
+def _acted(bench: Bench, copy: Path, home: Path) -> None:
+    subject = bench.registry
+    done, _ = in_child(promoting.promote, copy, home, subject.shape, _PROMOTIONS)
+    transition = done.transitions.median
+    for what, times, limit in (
+        ("Staging → Production without gates, recorded", done.promotions, 1.0),
+        ("rollback, recorded", done.rollbacks, 2.0),
+    ):
+        for p95 in (False, True):
+            bench.add(subject, what, times, p95=p95, limit=limit, other=transition)
+
+
+def _registry_pages(bench: Bench, copy: Path, home: Path, theirs: Times) -> None:
+    subject = bench.registry
+    ours, _ = in_child(promoting.read, copy, home, subject.shape, 5)
+    what = "all versions read anew (MLflow: search_model_versions)"
+    bench.add(subject, what, ours, other=theirs.median)
+    seen, _ = in_child(promoting.pages, copy, home, subject.shape, _RERUNS)
+    for what, times in (
+        ("rerun of the Registry page, all models", seen.models),
+        ("rerun with another model of 25 versions", seen.chosen),
+    ):
+        bench.add(subject, what, times, limit=0.3, other=theirs.median)
+        bench.add(subject, what, times, p95=True, limit=0.3, other=theirs.median)
+    bench.add(subject, "rerun with another version of one model", seen.version, p95=True)
+    bench.add(subject, "rerun with its history on another day", seen.history, p95=True)
+    bench.add(subject, "first run of the Registry page in a process", Times((seen.first,)))
+
+
 def growth(bench: Bench) -> None:
     """How much more ten times the runs take."""
     subject = f"{bench.small.name} → {bench.large.name}"
@@ -269,4 +318,5 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "browser": browser,
     "backtests": backtests,
     "stores": stores,
+    "registry": registry,
 }

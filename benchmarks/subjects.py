@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks import pipelines, stores, syncing
+from benchmarks import pipelines, registries, stores, syncing
 from benchmarks.measuring import in_child, timed
 
 
@@ -28,7 +28,7 @@ class Subject:
     """
 
     name: str
-    shape: stores.Shape | pipelines.Shape
+    shape: stores.Shape | pipelines.Shape | registries.Shape
     given: Path | None
     kept: Path
     work: Path

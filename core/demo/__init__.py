@@ -1,4 +1,4 @@
-"""A demo workspace: scikit-learn runs, backtests and store forecasts in six MLflow experiments, ready in a minute."""
+"""A demo workspace: runs, backtests and store forecasts in six MLflow experiments, and two registered models."""
 
 from core.demo.build import DemoReport, build_demo
 

@@ -1,21 +1,29 @@
-"""Builds the demo once: finds out what is there, cleans up what was left half-built, trains the rest."""
+"""Builds the demo once: finds out what is there, cleans up what was left half-built, makes the rest."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
-from mlflow.store.entities import PagedList
 
 from core.demo.backtest_plans import BacktestExperiment, backtest_experiments
 from core.demo.experiments import demo_experiments
-from core.demo.guards import mlflow_errors_translated, only_builder, open_client, quiet_mlflow
+from core.demo.guards import (
+    environment_kept,
+    mlflow_errors_translated,
+    only_builder,
+    open_client,
+    quiet_mlflow,
+)
+from core.demo.model_marks import Marks, find_ours
+from core.demo.model_plans import ModelPlan, model_plans
+from core.demo.paging import all_pages
 from core.demo.plan import ExperimentPlan, SweepPlan
 from core.demo.record import ABANDONED, KEPT, RUN_TAG, Desk, record_run
 from core.demo.record_backtests import record_backtests
@@ -29,11 +37,10 @@ VERSION: Final = "1"
 COMPLETE_TAG: Final = "greenroom.demo"
 BUILDING_TAG: Final = "greenroom.demo_building"
 DIRECTIONS_TAG: Final = "greenroom.higher_is_better"
+MARKS: Final = Marks(BUILDING_TAG, COMPLETE_TAG, VERSION)
 
 Plan: TypeAlias = ExperimentPlan | BacktestExperiment | StoreExperiment
 Progress: TypeAlias = Callable[[str, int, int], None]
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +50,24 @@ class DemoReport:
     Attributes
     ----------
     already_there : bool
-        True if every experiment was complete, so that nothing was trained.
+        True if every experiment and every registered model was complete, so that nothing was made.
     experiments : tuple of str
         Names of all experiments of the demo.
     runs : int
         Runs logged by this call, parents of sweeps included.
     seconds : float
+    models : tuple of str
+        Names of all registered models of the demo.
+    versions : int
+        Versions registered by this call.
     """
 
     already_there: bool
     experiments: tuple[str, ...]
     runs: int
     seconds: float
+    models: tuple[str, ...] = ()
+    versions: int = 0
 
 
 def build_demo(
@@ -62,8 +75,10 @@ def build_demo(
     artifact_root: Path,
     on_progress: Progress | None = None,
     stores: Path | None = None,
+    home: Path | None = None,
+    database_uri: str | None = None,
 ) -> DemoReport:
-    """Train small models, backtest trading rules and forecast stores; log all to MLflow.
+    """Train small models, backtest trading rules and forecast stores; log all to MLflow and register some.
 
     Models and rules use data that ship with packages, stores use generated sales or a file.
 
@@ -71,6 +86,9 @@ def build_demo(
     is complete. A complete one is left as it is; of a half-built one the demo's own runs are deleted and it
     is built again. Experiments and runs of anybody else are never touched. A demo experiment in MLflow's
     trash is restored.
+
+    Registered models carry the same tags. Requests, decisions and events about them are written to Greenroom's
+    database; those of a half-built model are gone on with, see `core.demo.record_models`.
 
     Parameters
     ----------
@@ -80,9 +98,14 @@ def build_demo(
     artifact_root : Path
         Folder for the artifacts; created where it is missing.
     on_progress : callable, optional
-        Called after each run with its name, the number of runs done and the number of runs to do.
+        Called after each run and each step of a registered model: what was done, how many of these are done, and
+        how many there are to do.
     stores : Path, optional
         A file of sales, a row a store and day or week, instead of generated ones; its first 45 stores are used.
+    home : Path, optional
+        Where Greenroom keeps its index and its database; the folder of `artifact_root` by default.
+    database_uri : str, optional
+        Greenroom's database, where it is not in `home`.
 
     Returns
     -------
@@ -91,12 +114,14 @@ def build_demo(
     Raises
     ------
     BadInputError
-        If somebody else's experiment has the name of one of the demo's, or the file of sales cannot be used;
-        nothing has been changed then.
+        If somebody else's experiment or model has the name of one of the demo's, or the file of sales cannot be
+        used; nothing has been changed then.
     GreenroomError
         If another process is building a demo with the same artifact root.
     SourceError
         If MLflow cannot read or write its store.
+    DatabaseError
+        If Greenroom's database does not answer.
     """
     started = perf_counter()
     artifact_root.mkdir(parents=True, exist_ok=True)
@@ -104,11 +129,13 @@ def build_demo(
         store_experiment(None) if stores is None else store_experiment(stores, len(read_sales(stores).stores))
     )
     plans: tuple[Plan, ...] = (*demo_experiments(), *backtest_experiments(), shops)
-    with only_builder(artifact_root), quiet_mlflow(), mlflow_errors_translated():
+    models = model_plans(shops)
+    with only_builder(artifact_root), quiet_mlflow(), environment_kept(), mlflow_errors_translated():
         client = open_client(tracking_uri)
         found = {plan.name: _find_ours(client, plan.name) for plan in plans}
         missing = [plan for plan in plans if not _is_complete(found[plan.name])]
-        report_run = _counter(on_progress, sum(plan.size for plan in missing))
+        missing_models = _incomplete(client, models)
+        report_run = _counter(on_progress, sum(plan.size for plan in (*missing, *missing_models)))
         for experiment in found.values():
             if experiment is not None and experiment.lifecycle_stage == "deleted":
                 _restore(client, experiment.experiment_id)
@@ -122,11 +149,20 @@ def build_demo(
                 _record(client, plan, experiment_id, report_run)
             client.set_experiment_tag(experiment_id, COMPLETE_TAG, VERSION)
             client.delete_experiment_tag(experiment_id, BUILDING_TAG)
+        versions = 0
+        if missing_models:
+            # Scripts of the demo import this package, too, and have no need of the whole workspace.
+            from core.demo.record_models import demo_settings, record_models
+
+            settings = demo_settings(tracking_uri, home or artifact_root.resolve().parent, database_uri)
+            versions = record_models(client, settings, missing_models, MARKS, report_run)
     return DemoReport(
-        already_there=not missing,
+        already_there=not missing and not missing_models,
         experiments=tuple(plan.name for plan in plans),
         runs=sum(plan.size for plan in missing),
         seconds=perf_counter() - started,
+        models=tuple(plan.name for plan in models),
+        versions=versions,
     )
 
 
@@ -139,6 +175,12 @@ def _find_ours(client: MlflowClient, name: str) -> Experiment | None:
         f"The demo needs the experiment name {name!r}, but an experiment that the demo did not make has it "
         f"{where} (id {experiment.experiment_id}). Rename that one, or build the demo in another tracking store."
     )
+
+
+def _incomplete(client: MlflowClient, models: Sequence[ModelPlan]) -> list[ModelPlan]:
+    """Return the registered models that are missing or half-built."""
+    found = {plan.name: find_ours(client, plan.name, MARKS) for plan in models}
+    return [plan for plan in models if (model := found[plan.name]) is None or COMPLETE_TAG not in model.tags]
 
 
 def _is_complete(experiment: Experiment | None) -> bool:
@@ -173,23 +215,14 @@ def _restore(client: MlflowClient, experiment_id: str) -> None:
 def _delete_runs(client: MlflowClient, experiment_id: str, state: str) -> None:
     """Delete the demo's own runs of one experiment and their models, which MLflow would leave."""
     ours = f"tags.`{RUN_TAG}` = '{state}'"
-    runs = _all_pages(lambda token: client.search_runs([experiment_id], ours, page_token=token))
+    runs = all_pages(lambda token: client.search_runs([experiment_id], ours, page_token=token))
     run_ids = {run.info.run_id for run in runs}
-    for model in _all_pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
+    for model in all_pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
         if model.source_run_id in run_ids:
             client.delete_logged_model(model.model_id)
     for run_id in sorted(run_ids):
         client.set_tag(run_id, RUN_TAG, ABANDONED)
         client.delete_run(run_id)
-
-
-def _all_pages(fetch: Callable[[str | None], PagedList[Found]]) -> list[Found]:
-    page = fetch(None)
-    found = list(page)
-    while page.token:
-        page = fetch(page.token)
-        found.extend(page)
-    return found
 
 
 def _record(

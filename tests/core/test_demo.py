@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import matplotlib.image
@@ -32,11 +33,20 @@ from core.demo.backtest_plans import BacktestExperiment, backtest_experiments
 from core.demo.data import DataVersion, load
 from core.demo.experiments import demo_experiments
 from core.demo.generated_sales import BREAKAGES, GENERATED_NOTE, generate_sales
+from core.demo.model_plans import DIABETES_MODEL as PROGRESSION
+from core.demo.model_plans import model_plans
 from core.demo.plan import ExperimentPlan, ModelKind, RunPlan, SweepPlan
 from core.demo.store_plans import STORES, store_experiment
 from core.demo.train import Epoch, TrainingDivergedError, TrainingStoppedError, train
 from core.errors import BadInputError, GreenroomError, SourceError
+from core.registry.desk import RegistryDesk
+from core.registry.history import reigns
+from core.registry.requests import RequestState
+from core.settings import Settings
+from core.workspace import Workspace
+from tests import registries
 
+SALES = "store-sales"
 DIABETES, SCREENING, DIGITS = "diabetes-regression", "breast-cancer-screening", "digits-recognition"
 EARLY_RUNS = 5
 
@@ -48,6 +58,7 @@ class Built:
     uri: str
     database: Path
     artifact_root: Path
+    home: Path
     half_built: dict[str, dict[str, str]]
     kept_runs: frozenset[str]
     foreign_run: str
@@ -66,6 +77,15 @@ class Built:
         found = self.client.get_experiment_by_name(experiment)
         runs = self.client.search_runs([found.experiment_id], run_view_type=view, max_results=1000)
         return [run for run in runs if run.info.run_id != self.foreign_run]
+
+    def stages(self, model: str) -> dict[int, str]:
+        return registries.stages(self.client, model)
+
+    @contextlib.contextmanager
+    def desk(self) -> Iterator[RegistryDesk]:
+        workspace = Workspace(Settings(tracking_uri=self.uri, home=self.home))
+        yield workspace.registry
+        workspace.close()
 
     def run(self, experiment: str, name: str) -> Run:
         return next(run for run in self.runs(experiment) if run.info.run_name == name)
@@ -113,6 +133,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         uri,
         database,
         artifact_root,
+        folder,
         half_built,
         frozenset(run.info.run_id for run in kept),
         foreign.info.run_id,
@@ -385,8 +406,92 @@ def test_logged_models_predict_what_the_table_holds(
     np.testing.assert_allclose(model.predict(load(version).test.x), expected["predicted"])
 
 
-def test_nothing_is_registered(built: Built) -> None:
-    assert list(built.client.search_registered_models()) == []
+def test_registered_models_have_versions_in_every_stage(built: Built) -> None:
+    assert built.report.models == (PROGRESSION, SALES)
+    assert built.report.versions == 10
+    assert {one.name for one in built.client.search_registered_models()} == {PROGRESSION, SALES}
+    assert built.stages(PROGRESSION) == {
+        1: "Archived",
+        2: "Production",
+        3: "Archived",
+        4: "Archived",
+        5: "Staging",
+        6: "None",
+    }
+    assert built.stages(SALES) == {1: "Archived", 2: "Production", 3: "Staging", 4: "None"}
+    assert registries.aliases(built.client, PROGRESSION) == {"production": 2, "staging": 5}
+    assert registries.aliases(built.client, SALES) == {"production": 2, "staging": 3}
+    for name in (PROGRESSION, SALES):
+        found = built.client.get_registered_model(name)
+        assert "greenroom.demo" in found.tags
+        assert "greenroom.demo_building" not in found.tags
+        assert "demo" in found.description
+
+
+def test_what_is_in_production_predicts(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", built.uri)
+    patients = load(DataVersion.DIABETES_V1).test
+    model = mlflow.pyfunc.load_model(f"models:/{PROGRESSION}/Production")
+    champion = built.run(DIABETES, "ridge alpha=10")
+    error = root_mean_squared_error(patients.y, model.predict(patients.x))
+    assert error == pytest.approx(champion.data.metrics["test_rmse"], rel=1e-9)
+
+    sales = mlflow.pyfunc.load_model(f"models:/{SALES}/Production")
+    names = [one.name for one in sales.metadata.get_input_schema().inputs]
+    row = {name: [1.0] for name in names} | {"level": [8.0], "store": ["S001"]}
+    (predicted,) = sales.predict(pd.DataFrame(row))
+    assert predicted > 0
+
+
+def test_requests_wait_and_were_rejected_and_a_rollback_is_recorded(built: Built) -> None:
+    with built.desk() as desk:
+        states = {(one.model, one.version): one.state for one in desk.requests()}
+        assert states == {
+            (PROGRESSION, 2): RequestState.PROMOTED,
+            (PROGRESSION, 3): RequestState.PROMOTED,
+            (PROGRESSION, 4): RequestState.REJECTED,
+            (PROGRESSION, 5): RequestState.WAITING,
+            (SALES, 2): RequestState.PROMOTED,
+            (SALES, 3): RequestState.WAITING,
+        }
+        assert [one.version for one in reigns(desk.events(PROGRESSION))] == [1, 2, 3, 2]
+        assert [one.version for one in reigns(desk.events(SALES))] == [1, 2]
+        assert {one.actor for one in desk.trail.events()} == {"amara", "jonas", "mei", "lucia", "tomas"}
+        assert desk.trail.verify().whole
+        assert desk.look() == ()
+
+
+def test_the_champion_gate_lets_one_pipeline_pass_and_not_another(built: Built) -> None:
+    with built.desk() as desk:
+        verdicts = {}
+        for request in desk.requests(SALES):
+            gates = desk.frozen(request.dossier_hash).content["gates"]["gates"]
+            verdicts[request.version] = {gate["name"]: gate["passed"] for gate in gates}
+    # Nothing that was dated back claims to have loaded a model.
+    assert verdicts == {
+        2: {"soak": True, "champion": True},
+        3: {"smoke": True, "soak": True, "champion": False},
+    }
+
+
+def test_history_is_dated_back_in_order_and_load_tests_are_not(built: Built) -> None:
+    now = datetime.now(UTC)
+    with built.desk() as desk:
+        events = desk.trail.events()[::-1]
+        tests = {
+            (name, version): test
+            for name in (PROGRESSION, SALES)
+            for version, test in desk.model(name).load_tests.items()
+        }
+    times = [event.at for event in events]
+    assert times == sorted(times)
+    assert now - times[0] > timedelta(weeks=5)
+    assert {key: test.passed for key, test in tests.items()} == {
+        (PROGRESSION, 1): True,
+        (PROGRESSION, 5): True,
+        (SALES, 3): True,
+    }
+    assert all(now - test.at < timedelta(hours=1) for test in tests.values())
 
 
 def test_a_killed_build_leaves_its_mark(built: Built) -> None:
@@ -421,7 +526,11 @@ def test_progress_counts_to_the_end(built: Built) -> None:
     for pipeline in store_experiment(None).entries:
         names += [f"{pipeline.name}, store {number} of {STORES}" for number in range(1, STORES + 1)]
         names.append(pipeline.name)
-    assert built.progress == [(name, done, len(names)) for done, name in enumerate(names, start=1)]
+    steps = sum(plan.size for plan in model_plans(store_experiment(None)))
+    expected = [(name, done, len(names) + steps) for done, name in enumerate(names, start=1)]
+    assert built.progress[: len(names)] == expected
+    assert [done for _, done, _ in built.progress] == list(range(1, len(names) + steps + 1))
+    assert built.progress[-1][0].startswith(SALES)
 
 
 def test_backtests_are_what_plain_mlflow_reads_and_the_core_measures(
@@ -486,12 +595,18 @@ def test_no_global_state_is_changed_and_nothing_printed(built: Built) -> None:
 
 def test_a_second_build_finds_everything_there(built: Built) -> None:
     before = [run.info.run_id for name in built.report.experiments for run in built.runs(name)]
+    models = {one.name: dict(one) for one in built.client.search_registered_models()}
+    with built.desk() as desk:
+        events = desk.trail.count()
     progress: list[str] = []
     report = build_demo(built.uri, built.artifact_root, lambda name, done, total: progress.append(name))
     assert report.already_there is True
-    assert report.runs == 0
+    assert report.runs == report.versions == 0
     assert progress == []
     assert [run.info.run_id for name in built.report.experiments for run in built.runs(name)] == before
+    assert repr({one.name: dict(one) for one in built.client.search_registered_models()}) == repr(models)
+    with built.desk() as desk:
+        assert desk.trail.count() == events
 
 
 def test_a_demo_in_the_trash_is_restored_without_its_abandoned_runs(built: Built, tmp_path: Path) -> None:
