@@ -6,7 +6,12 @@ with microseconds, so that they are the same on every database.
 
 from __future__ import annotations
 
+from typing import Final
+
 import sqlalchemy as sa
+
+REVISION: Final = "0003"
+"""The newest migration, which makes these tables what they are here."""
 
 metadata = sa.MetaData()
 

@@ -5,27 +5,44 @@ from __future__ import annotations
 import getpass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy.engine import Engine
+from threading import RLock
+from typing import TYPE_CHECKING, Any
 
 from core import clock
 from core.access import Actor, Role
-from core.backtests.desk import BacktestDesk, LoggedRun
-from core.backtests.logged.remembered import RememberedColumns
-from core.database import open_database
 from core.errors import GreenroomError, RefusedError
-from core.forecasts.desk import ForecastDesk
 from core.runs.artifacts.locations import StorePlace
-from core.runs.explorer import RunExplorer
-from core.runs.index.index import RunIndex
-from core.runs.keeper import Keeper
-from core.runs.nested import NestedRuns
-from core.runs.saved_views import SavedViews
-from core.runs.sources.choose import open_source
 from core.runs.sources.uris import StoreAddress, StoreKind, parse
 from core.settings import Settings, read_settings
-from core.workspace_registry import open_registry_desk
+
+# A rollback from the command line must not wait until all that measures backtests and forecasts is imported: what
+# a workspace holds is imported, and made, when it is first asked for.
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from core.backtests.desk import BacktestDesk, LoggedRun
+    from core.forecasts.desk import ForecastDesk
+    from core.registry.desk import RegistryDesk
+    from core.runs.explorer import RunExplorer
+    from core.runs.keeper import Keeper
+    from core.runs.saved_views import SavedViews
+
+if TYPE_CHECKING:
+    _made_once = cached_property
+else:
+
+    class _made_once(cached_property):  # noqa: N801 - used like the one it replaces
+        """A cached property that is made once by however many threads; from Python 3.12 on its own is not."""
+
+        def __init__(self, make: Any) -> None:
+            super().__init__(make)
+            self._making = RLock()
+
+        def __get__(self, instance: Any, owner: Any = None) -> Any:
+            with self._making:
+                # Another thread may have made it while this one waited.
+                made = {} if instance is None else instance.__dict__
+                return made[self.attrname] if self.attrname in made else super().__get__(instance, owner)
 
 
 class Workspace:
@@ -47,44 +64,80 @@ class Workspace:
         self.settings = settings
         self.address: StoreAddress = parse(settings.effective_tracking_uri)
         self.place: StorePlace = _place(self.address)
-        folder = settings.home / "index" / self.address.key
-        self.runs = RunExplorer(
+
+    @_made_once
+    def runs(self) -> RunExplorer:
+        """The runs and their index; nothing is read yet."""
+        from core.runs.explorer import RunExplorer
+        from core.runs.index.index import RunIndex
+        from core.runs.sources.choose import open_source
+
+        folder = self.settings.home / "index" / self.address.key
+        return RunExplorer(
             index=RunIndex(folder, self.address.key),
-            open_source=lambda: open_source(self.address, settings.backend_uri, folder / "view"),
+            open_source=lambda: open_source(self.address, self.settings.backend_uri, folder / "view"),
             place=self.place,
-            artifact_roots=settings.artifact_roots,
+            artifact_roots=self.settings.artifact_roots,
             artifact_tracking_uri=self.address.uri if self.address.kind is StoreKind.HTTP else None,
         )
-        self.backtests = BacktestDesk(
+
+    @_made_once
+    def backtests(self) -> BacktestDesk:
+        """The backtests that runs have logged."""
+        from core.backtests.desk import BacktestDesk
+        from core.backtests.logged.remembered import RememberedColumns
+
+        return BacktestDesk(
             self._logged_run,
             self.runs.values_of_others,
             RememberedColumns(lambda: self.database, self.address.key),
-            settings.max_table_mb * 2**20,
+            self.settings.max_table_mb * 2**20,
         )
-        self.forecasts = ForecastDesk(
+
+    @_made_once
+    def forecasts(self) -> ForecastDesk:
+        """The forecasts that runs have logged."""
+        from core.forecasts.desk import ForecastDesk
+        from core.runs.nested import NestedRuns
+
+        return ForecastDesk(
             NestedRuns(self.runs),
             lambda run_id: self.runs.artifacts(self.runs.run(run_id)),
-            settings.quality,
-            settings.max_table_mb * 2**20,
+            self.settings.quality,
+            self.settings.max_table_mb * 2**20,
         )
-        self.registry = open_registry_desk(
-            settings,
+
+    @_made_once
+    def registry(self) -> RegistryDesk:
+        """The model registry and who may change it."""
+        from core.workspace_registry import RunsAndTables, wire_registry_desk
+
+        return wire_registry_desk(
+            self.settings,
             self.address,
             lambda: self.database,
-            self.runs,
-            self.backtests,
-            self.forecasts,
+            RunsAndTables(lambda: self.runs, lambda: self.backtests, lambda: self.forecasts),
             lambda: clock.now(),
         )
-        self.keeper = Keeper(self.runs, settings.refresh_seconds, self.registry.watch.refresh)
 
-    @cached_property
+    @_made_once
+    def keeper(self) -> Keeper:
+        """Keeps index and registry fresh in the background, once it is started."""
+        from core.runs.keeper import Keeper
+
+        return Keeper(self.runs, self.settings.refresh_seconds, self.registry.watch.refresh)
+
+    @_made_once
     def database(self) -> Engine:
         """Greenroom's own database, opened when first asked for."""
+        from core.database import open_database
+
         return open_database(self.settings.database_uri, self.settings.home)
 
     def saved_views(self, page: str) -> SavedViews:
         """Return the saved views of a page."""
+        from core.runs.saved_views import SavedViews
+
         return SavedViews(self.database, self.address.key, page)
 
     @property
@@ -117,6 +170,8 @@ class Workspace:
         return Actor(by, role)
 
     def _logged_run(self, run_id: str) -> LoggedRun:
+        from core.backtests.desk import LoggedRun
+
         run = self.runs.run(run_id)
         return LoggedRun(
             run.run_id, run.experiment_id, run.tags.get("mlflow.loggedArtifacts"), self.runs.artifacts(run)
@@ -124,10 +179,14 @@ class Workspace:
 
     def close(self) -> None:
         """Stop the background thread and give back connections."""
-        self.keeper.stop()
-        self.runs.close()
-        self.registry.close()
-        if "database" in self.__dict__:
+        made = self.__dict__
+        if "keeper" in made:
+            self.keeper.stop()
+        if "runs" in made:
+            self.runs.close()
+        if "registry" in made:
+            self.registry.close()
+        if "database" in made:
             self.database.dispose()
 
 

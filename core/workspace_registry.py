@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy.engine import Engine
+from typing import TYPE_CHECKING, Any
 
 from core import clock
 from core.audit import AuditTrail
-from core.backtests.desk import BacktestDesk
-from core.backtests.types import EquityCurve
 from core.errors import ArtifactError, NotFoundError
-from core.forecasts.changes import StoreMeasure
-from core.forecasts.desk import ForecastDesk, PipelineChanges
 from core.registry.desk import DeskRules, RegistryDesk
 from core.registry.facts import Readers, Source
 from core.registry.gates.champion_forecast import ForecastChanges, forecast_changes
@@ -32,11 +26,20 @@ from core.registry.writing import MlflowRegistry
 from core.runs.artifacts.access import model_folders
 from core.runs.artifacts.model_files import download, path_in_run
 from core.runs.comparison.seed_groups import is_seed, seed_groups
-from core.runs.explorer import RunExplorer, RunsRequest
 from core.runs.filters import equals, quote_key
 from core.runs.sources.uris import StoreAddress, StoreKind
 from core.runs.types import Run
 from core.settings import Settings
+
+# Values of these are made by the workspace; who rolls back waits for none of them, nor for what they import.
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from core.backtests.desk import BacktestDesk
+    from core.backtests.types import EquityCurve
+    from core.forecasts.changes import StoreMeasure
+    from core.forecasts.desk import ForecastDesk, PipelineChanges
+    from core.runs.explorer import RunExplorer
 
 _MOST_SEEDS = 500
 _BACKTEST_SIGNS = ("portfolio", "equity", "backtest", "nav", "returns")
@@ -49,6 +52,27 @@ def open_registry_desk(
     runs: RunExplorer,
     backtests: BacktestDesk,
     forecasts: ForecastDesk,
+    now: clock.Clock,
+) -> RegistryDesk:
+    """Build a registry desk on what is made already; nothing is opened yet."""
+    made = RunsAndTables(lambda: runs, lambda: backtests, lambda: forecasts)
+    return wire_registry_desk(settings, address, engine, made, now)
+
+
+@dataclass(frozen=True, slots=True)
+class RunsAndTables:
+    """What a desk gathers evidence from, each made when it is first asked for: a rollback needs none of them."""
+
+    runs: Callable[[], RunExplorer]
+    backtests: Callable[[], BacktestDesk]
+    forecasts: Callable[[], ForecastDesk]
+
+
+def wire_registry_desk(
+    settings: Settings,
+    address: StoreAddress,
+    engine: Callable[[], Engine],
+    evidence: RunsAndTables,
     now: clock.Clock,
 ) -> RegistryDesk:
     """Build the registry desk of a workspace; nothing is opened yet."""
@@ -65,7 +89,7 @@ def open_registry_desk(
         Requests(engine, address.key),
         LoadTests(engine, address.key),
         registry,
-        _Reading(settings, address, runs, backtests, forecasts).readers(),
+        _Reading(settings, address, evidence).readers(),
         DeskRules(settings.registry.two_person_rule, settings.gates),
         engine,
         now,
@@ -75,19 +99,14 @@ def open_registry_desk(
 class _Reading:
     """What the desk asks of the other parts; see `Readers`."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        address: StoreAddress,
-        runs: RunExplorer,
-        backtests: BacktestDesk,
-        forecasts: ForecastDesk,
-    ) -> None:
+    def __init__(self, settings: Settings, address: StoreAddress, evidence: RunsAndTables) -> None:
         self._max_bytes = settings.max_model_mb * 2**20
         self._served = address.kind is StoreKind.HTTP
-        self._runs = runs
-        self._backtests = backtests
-        self._forecasts = forecasts
+        self._evidence = evidence
+
+    @property
+    def _runs(self) -> RunExplorer:
+        return self._evidence.runs()
 
     def readers(self) -> Readers:
         return Readers(
@@ -110,7 +129,7 @@ class _Reading:
             return self._runs.run(run_id)
 
     def _curve(self, run: Run) -> EquityCurve:
-        reading = self._backtests.read(run.run_id)
+        reading = self._evidence.backtests().read(run.run_id)
         if reading.curve is None:
             raise NotFoundError(
                 f"The run {run.run_id[:8]} has no backtest that can be read. {' '.join(reading.problems)}"
@@ -123,7 +142,7 @@ class _Reading:
         logged = run.tags.get("mlflow.loggedArtifacts", "").lower()
         if not any(sign in logged for sign in _BACKTEST_SIGNS):
             return None
-        reading = self._backtests.read(run.run_id)
+        reading = self._evidence.backtests().read(run.run_id)
         if reading.curve is None:
             return None
         sheet = tear_sheet(reading.curve, reading.trades)
@@ -136,14 +155,16 @@ class _Reading:
         }
 
     def _forecast_changes(self, old: Run, new: Run, rule: ForecastRule) -> ForecastChanges:
-        before, after = (self._forecasts.pipeline(_pipeline_of(run)) for run in (old, new))
+        before, after = (self._evidence.forecasts().pipeline(_pipeline_of(run)) for run in (old, new))
 
         def compared(measure: StoreMeasure, tolerance: float) -> PipelineChanges:
-            return self._forecasts.compare(before, after, measure, tolerance)
+            return self._evidence.forecasts().compare(before, after, measure, tolerance)
 
         return forecast_changes(compared, rule)
 
     def _seed_runs(self, run: Run) -> Sequence[Run]:
+        from core.runs.explorer import RunsRequest
+
         clauses = [
             clause
             for key, value in run.params.items()

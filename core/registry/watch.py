@@ -113,11 +113,13 @@ class RegistryWatch:
         """Read one model again, after it was changed."""
         with self._guard:
             models = dict(self.models())
+            if self._mark is not None:
+                return  # What can say whether it changed was read just now.
             try:
                 models[name] = self.source().model(name)
             except NotFoundError:
                 models.pop(name, None)
-            self._take(dict(sorted(models.items())), self.source().fingerprint())
+            self._take(dict(sorted(models.items())), None)
 
     def fresh(self, name: str) -> Model:
         """Return a model, read again."""

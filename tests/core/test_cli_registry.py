@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import closing
@@ -517,3 +519,27 @@ def test_help_has_an_example_and_the_keys(name: str) -> None:
     assert f"greenroom {name} " in shown.partition("Example")[2] or name == "models"
     assert "JSON: " in shown
     assert "--tracking-uri" in shown
+
+
+# Waiting for nothing
+
+
+@pytest.mark.parametrize(
+    ("words", "more"), [(["history", "ppo"], ["mlflow", "alembic"]), (["--help"], ["numpy"])]
+)
+def test_a_command_imports_what_it_needs(greenroom: Greenroom, words: list[str], more: list[str]) -> None:
+    unwanted = {
+        "core.backtests.desk",
+        "core.forecasts.desk",
+        "core.runs.explorer",
+        "core.runs.index.index",
+        *more,
+    }
+    script = (
+        "import sys\nfrom core.cli import main\n"
+        f"sys.argv = {['greenroom', *words]!r}\n"
+        "try:\n    main()\n"
+        f"finally:\n    print(sorted({unwanted!r} & sys.modules.keys()), file=sys.stderr)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (found.returncode, found.stderr) == (0, "[]\n")

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 
+import core
 from core.database import open_database
 from core.errors import GreenroomError
-from core.schema import metadata
+from core.schema import REVISION, metadata
 from tests import servers
 
 # Waits for a moment that all processes share, so that they meet.
@@ -126,6 +129,33 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     with pytest.raises(GreenroomError, match="cannot be opened"):
         open_database(None, tmp_path)
     assert (tmp_path / "greenroom.db").read_bytes() == before
+
+
+def test_the_revision_is_that_of_the_newest_migration() -> None:
+    scripts = ScriptDirectory(str(Path(core.__file__).parent / "migrations"))
+    assert scripts.get_current_head() == REVISION
+
+
+def test_one_that_is_up_to_date_is_not_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_database(None, tmp_path).dispose()
+    monkeypatch.setattr(command, "upgrade", lambda *_: pytest.fail("it was migrated"))
+    open_database(None, tmp_path).dispose()
+
+
+@pytest.mark.parametrize("found", ["0002", "9999", None])
+def test_one_of_another_revision_is_looked_at_by_alembic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str | None
+) -> None:
+    engine = open_database(None, tmp_path)
+    with engine.begin() as connection:
+        connection.execute(sa.text("delete from alembic_version"))
+        if found is not None:
+            connection.execute(sa.text("insert into alembic_version values (:found)"), {"found": found})
+    engine.dispose()
+    asked = []
+    monkeypatch.setattr(command, "upgrade", lambda _, to: asked.append(to))
+    open_database(None, tmp_path).dispose()
+    assert asked == ["head"]
 
 
 def test_a_database_of_a_newer_greenroom_is_refused(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import psycopg
 import pytest
@@ -143,3 +145,21 @@ def test_close_opens_nothing(tmp_path: Path) -> None:
     place.close()
     place.close()
     assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_threads_that_ask_at_once_are_given_the_same(tmp_path: Path) -> None:
+    with closing(workspace_on(stores.new_sqlite(tmp_path), tmp_path / "home")) as workspace:
+        together = Barrier(8)
+
+        def ask(_: int) -> tuple[int, int, int]:
+            together.wait()
+            return id(workspace.runs), id(workspace.keeper), id(workspace.database)
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(ask, range(8)))) == 1
+
+
+def test_closing_makes_nothing(tmp_path: Path) -> None:
+    workspace = workspace_on(stores.new_sqlite(tmp_path), tmp_path / "home")
+    workspace.close()
+    assert not {"runs", "registry", "keeper", "database"} & workspace.__dict__.keys()

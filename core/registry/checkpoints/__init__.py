@@ -1,1 +1,1 @@
-"""Checkpoint files as versions of a registered model: validated, deployed, and kept in a folder that follows."""
+"""Checkpoint files as versions of a model: validated, deployed, and kept in a folder that follows the registry."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core import clock
 from core.errors import GreenroomError, RefusedError, SourceError
+from core.runs.sources.client import ClientSource
 from core.tracking.configuration import destination
 
 if TYPE_CHECKING:
@@ -46,19 +47,17 @@ def log_checkpoint(
     """
     # Opening a store for writing brings an older database to MLflow's own schema: nobody asked for that.
     workspace.registry.watch.refuse_old_schema()
-    from mlflow import MlflowClient
+    address = workspace.address
+    client = ClientSource(address).client
     from mlflow.entities import Metric, Param, RunTag
 
-    address = workspace.address
     metrics, params, described = _sorted_out(metadata)
     described |= {**tags, "mlflow.user": workspace.user}
     now = int(clock.now().timestamp() * 1000)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     with _asking(address.shown):
-        client = MlflowClient(tracking_uri=address.uri, registry_uri=address.uri)
-        run_id = str(
-            client.create_run(_experiment(client, workspace, experiment), now, run_name=file.stem).info.run_id
-        )
+        place = _experiment(client, workspace, experiment)
+        run_id = str(client.create_run(place, now, run_name=file.stem).info.run_id)
         try:
             client.log_batch(
                 run_id,

@@ -10,7 +10,8 @@ from typing import Any, Final
 from core.errors import BadInputError, NotFoundError
 from core.registry.checkpoints.classes import class_path, search_path, shape_of
 from core.registry.checkpoints.folder import copy
-from core.registry.sandbox.trial import Limits, Trial, try_class, try_model
+from core.registry.sandbox.trial import try_class, try_model
+from core.registry.sandbox.types import Limits, Trial
 
 _SUFFIXES: Final = (".pt", ".pth")
 

@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from core import clock
+from core import ModelManager, clock
 from core.access import Actor, Role
 from core.database import open_database
 from core.errors import ArtifactError, BadInputError, NotFoundError, RefusedError, SourceError
-from core.registry import metadata as files
-from core.registry import model_manager
+from core.registry.checkpoints import folder as files
+from core.registry.checkpoints import validation
+from core.registry.checkpoints.registered import CHECKPOINT_TAG
 from core.registry.gates.configuration import read_gates
-from core.registry.model_manager import CHECKPOINT_TAG, ModelManager
+from core.registry.load_tests import LoadTests
 from core.registry.sandbox.types import Trial
 from core.registry.types import Stage
 from core.settings import RegistrySettings, Settings
@@ -73,7 +74,7 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         tried.append(file)
         return Trial(True, "It predicted.", "PyTorch state dict", 0.1)
 
-    monkeypatch.setattr(model_manager, "try_class", passes)
+    monkeypatch.setattr(validation, "try_class", passes)
     return tried
 
 
@@ -207,7 +208,7 @@ def test_a_bad_checkpoint_keeps_the_current_one(
     manager: ModelManager, network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(model_manager, "try_class", lambda *_, **__: Trial(True, "", None, 0.1))
+        patch.setattr(validation, "try_class", lambda *_, **__: Trial(True, "", None, 0.1))
         version = deploy(manager, network)
     (tmp_path / "bad.pt").write_bytes(b"\x80\x04K*.")
     deployed, reason = manager.deploy_model(tmp_path / "bad.pt", network, input_shape=(3,))
@@ -503,20 +504,37 @@ def test_files_that_a_crash_left_behind_follow(
     assert metadata()["current_version"] == path.stem.removeprefix("checkpoint_")
 
 
-def test_a_version_that_a_crash_left_without_its_tag_gets_it(
+def test_a_crash_after_registering_is_gone_on_from(
     manager: ModelManager, network: Any, trials: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(*_: Any) -> None:
+    def die(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
+    new = checkpoint(network, Path("new.pt"))
     with monkeypatch.context() as patch:
-        patch.setattr(ModelManager, "_tag", die)
+        patch.setattr(LoadTests, "record", die)
         with pytest.raises(KeyboardInterrupt):
-            manager.deploy_model(checkpoint(network, Path("new.pt")), network)
+            manager.deploy_model(new, network)
     manager.sync_files()
     (version,) = manager.workspace.registry.watch.model("rl_agent").versions
     assert files.is_label(version.tags[CHECKPOINT_TAG])
     assert version.stage is Stage.NONE
+    assert manager.deploy_model(new, network) == (True, None)
+    assert [(one["version"], one["stage"]) for one in manager.list_models()] == [
+        (files.version_name(version.tags[CHECKPOINT_TAG]), "Production")
+    ]
+
+
+def test_a_version_that_was_registered_by_hand_is_known_by_its_run(
+    manager: ModelManager, network: Any, trials: list[Path]
+) -> None:
+    deploy(manager, network)
+    client = MlflowClient(manager.workspace.address.uri)
+    first = client.get_model_version("rl_agent", "1")
+    client.create_model_version("rl_agent", first.source, first.run_id)
+    manager.sync_files()
+    assert [one["stage"] for one in manager.list_models()] == ["Production", "None"]
+    assert len({one["version"] for one in manager.list_models()}) == 1
 
 
 def test_metadata_is_made_again(manager: ModelManager, network: Any, trials: list[Path]) -> None:
