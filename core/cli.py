@@ -101,7 +101,11 @@ def demo(
     if tracking_uri is None:
         # The demo never writes to a team's store: it has one of its own in the home folder.
         settings = replace(settings, tracking_uri=None, backend_uri=None)
+        import os
+
         from core.demo import build_demo
+        from core.demo.settings_file import NAME
+        from core.settings import CONFIG_VARIABLE
 
         with output.progress("Training the demo") as report:
             built = build_demo(
@@ -109,8 +113,13 @@ def demo(
                 settings.home.resolve() / "artifacts",
                 lambda what, done, total: report(SyncProgress(what, done, total)),
                 stores,
+                settings.home.resolve(),
+                settings.database_uri,
             )
         click.echo(output.demo_sentence(built))
+        if settings.place == "defaults":
+            # Nobody has settings of their own here: pages judge by the gates that the demo was told with.
+            os.environ[CONFIG_VARIABLE] = str(settings.home.resolve() / NAME)
     workspace = open_workspace(settings)
     with output.progress("Reading runs") as report:
         done = workspace.runs.sync(on_progress=report)

@@ -340,4 +340,10 @@ def demo_sentence(report: Any) -> str:
     """Say what the demo build did."""
     if report.already_there:
         return "The demo workspace is already there."
-    return f"Trained {report.runs} runs in {len(report.experiments)} experiments in {report.seconds:.0f} s."
+    made = []
+    if report.runs:
+        made.append(f"Trained {report.runs} runs in {len(report.experiments)} experiments")
+    if report.versions:
+        made.append(f"registered {report.versions} versions of {len(report.models)} models")
+    text = " and ".join(made) or "Finished what was left"
+    return f"{text[0].upper()}{text[1:]} in {report.seconds:.0f} s."

@@ -28,6 +28,7 @@ from core.demo.plan import ExperimentPlan, SweepPlan
 from core.demo.record import ABANDONED, KEPT, RUN_TAG, Desk, record_run
 from core.demo.record_backtests import record_backtests
 from core.demo.record_stores import record_stores
+from core.demo.settings_file import write_settings
 from core.demo.store_plans import StoreExperiment, store_experiment
 from core.demo.sweep import record_sweep
 from core.errors import BadInputError
@@ -156,6 +157,7 @@ def build_demo(
 
             settings = demo_settings(tracking_uri, home or artifact_root.resolve().parent, database_uri)
             versions = record_models(client, settings, missing_models, MARKS, report_run)
+        write_settings(home or artifact_root.resolve().parent, models)
     return DemoReport(
         already_there=not missing and not missing_models,
         experiments=tuple(plan.name for plan in plans),
