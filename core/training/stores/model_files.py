@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,14 @@ from core.training.stores.models import ModelKind
 DESCRIPTION: Final = "MLmodel"
 RUN_ID: Final = b"<run id>"
 """Stands in the description for the id of the run that the model is logged to."""
+_EXAMPLE: Final = "input_example.json"
+_EXAMPLE_LINES: Final = (
+    "saved_input_example_info:",
+    f"  artifact_path: {_EXAMPLE}",
+    "  pandas_orient: split",
+    "  type: dataframe",
+)
+_EXAMPLES: Final = 3
 _CODE: Final = "code/greenroom_store_model.py"
 
 
@@ -27,12 +35,22 @@ def model_folder(files: dict[str, bytes], kind: ModelKind, features: Sequence[st
     files : dict of str to bytes
         `model.lgb` or `model.json`, and `scaler.json`.
     """
+    example = {_EXAMPLE: _example(files["model.json"])} if kind is ModelKind.SEASONAL_NAIVE else {}
     return {
         **files,
+        **example,
         DESCRIPTION: _described(kind, tuple(features)).encode(),
         "requirements.txt": "".join(f"{one}\n" for one in _requirements(kind)).encode(),
         _CODE: _code(),
     }
+
+
+def _example(model: bytes) -> bytes:
+    """Return days that the seasonal naive forecast has an answer for, which no day made up from the signature has."""
+    values = json.loads(model)
+    season = timedelta(days=values["season_days"])
+    days = [date.fromisoformat(day[:10]) + season for day in sorted(values["last_season"])[-_EXAMPLES:]]
+    return json.dumps({"columns": ["date"], "data": [[f"{day}T00:00:00"] for day in days]}).encode()
 
 
 @cache
@@ -61,6 +79,7 @@ def _described(kind: ModelKind, features: tuple[str, ...]) -> str:
         f"    python_version: {_python()}",
         f"mlflow_version: {version('mlflow')}",
         f"run_id: '{RUN_ID.decode()}'",
+        *(_EXAMPLE_LINES if kind is ModelKind.SEASONAL_NAIVE else ()),
         "signature:",
         f"  inputs: {_quoted(inputs)}",
         f"  outputs: {_quoted(output)}",

@@ -82,7 +82,9 @@ def boosting(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 def model_files(kind: ModelKind) -> set[str]:
     values = "model.lgb" if "boosting" in kind else "model.json"
-    names = ("MLmodel", "code/greenroom_store_model.py", "requirements.txt", "scaler.json", values)
+    names = ["MLmodel", "code/greenroom_store_model.py", "requirements.txt", "scaler.json", values]
+    if kind is ModelKind.SEASONAL_NAIVE:
+        names.append("input_example.json")
     return {f"model/{name}" for name in names}
 
 
