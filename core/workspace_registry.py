@@ -111,6 +111,7 @@ class _Reading:
     def readers(self) -> Readers:
         return Readers(
             run=self._run,
+            whole=lambda run: self._run(_pipeline_of(run)),
             curve=self._curve,
             measures=self._measures,
             forecast_changes=self._forecast_changes,

@@ -105,7 +105,7 @@ def build(
             "run_id": champion.run_id,
             "lineage": _lineage(other) if other else None,
         },
-        "metrics": _metrics(own, other),
+        "metrics": _metrics(_whole(own, readers, missing), _whole(other, readers, missing)),
         "backtest": _backtest(own, other, readers, missing),
         "gates": gates_to_json(report),
         "missing": missing,
@@ -152,6 +152,16 @@ def _run(version: Version, readers: Readers, missing: list[str]) -> Run | None:
     except GreenroomError as error:
         missing.append(str(error))
         return None
+
+
+def _whole(run: Run | None, readers: Readers, missing: list[str]) -> Run | None:
+    if run is None:
+        return None
+    try:
+        return readers.whole(run)
+    except GreenroomError as error:
+        missing.append(str(error))
+        return run
 
 
 def _lineage(run: Run) -> dict[str, Any]:

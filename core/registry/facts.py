@@ -34,6 +34,8 @@ class Readers:
     ----------
     run : callable
         From a run id to the run, deleted ones included.
+    whole : callable
+        From a run to the run whose metrics speak of the whole model: of a store's run, its pipeline's.
     curve : callable
         From a run to the equity curve that it logged.
     measures : callable
@@ -53,6 +55,7 @@ class Readers:
     """
 
     run: Callable[[str], Run]
+    whole: Callable[[Run], Run]
     curve: Callable[[Run], EquityCurve]
     measures: Callable[[Run], dict[str, Any] | None]
     forecast_changes: Callable[[Run, Run, ForecastRule], ForecastChanges]
