@@ -24,7 +24,7 @@ from core.registry.requests import (
     keep_dossier,
 )
 from core.registry.rules import plan_move
-from core.registry.types import Stage
+from core.registry.types import Model, Stage
 from core.registry.watch import GREENROOM, RegistryWatch
 
 
@@ -133,7 +133,7 @@ class Decisions:
         by.require(Permission.DECIDE)
         request = self._decidable(number, by)
         model = self._watch.fresh(request.model)
-        self.refuse_lapsed(request)
+        self.refuse_lapsed(request, model)
         evidence = self._judge.gather(model, model.version(request.version), request.to_stage, Trials.TRUSTED)
         if seen is not None and seen != evidence.verdict_key:
             raise RefusedError(
@@ -165,6 +165,18 @@ class Decisions:
         """Return the approved request for a version on its way to a stage, if there is one."""
         found = self._requests.find(name, (RequestState.APPROVED,), version)
         return next((one for one in found if one.to_stage is to_stage), None)
+
+    def refuse_unapproved(self, number: int) -> None:
+        """Do nothing where a request is approved.
+
+        Raises
+        ------
+        RefusedError
+            Where it is not any more.
+        """
+        request = self._requests.get(number)
+        if request.state is not RequestState.APPROVED:
+            raise RefusedError(f"Request {number} ({request.sentence()}) is {request.state} meanwhile.")
 
     def _decidable(self, number: int, by: Actor) -> Request:
         request = self._requests.get(number)
@@ -238,44 +250,46 @@ class Decisions:
         SourceError, DatabaseError
         """
         for request in self._requests.find(states=OPEN):
-            why = self._why_lapsed(request)
+            why = self._why_lapsed(request, self._watch.models().get(request.model))
             if why:
                 self._lapse(request, why)
 
-    def _why_lapsed(self, request: Request) -> str:
+    def _why_lapsed(self, request: Request, model: Model | None) -> str:
         """Say why a request no longer holds; nothing where it does."""
+        if model is None:
+            return "the model is gone"
         try:
-            version = self._watch.model(request.model).version(request.version)
+            version = model.version(request.version)
         except NotFoundError:
             return "the version is gone"
         if fingerprint(version) != request.fingerprint:
             return f"the version has changed: it is in {version.stage}"
         if request.state is RequestState.APPROVED:
-            return self._why_outdated(request)
+            return self._why_outdated(request, model)
         return ""
 
-    def _why_outdated(self, request: Request) -> str:
+    def _why_outdated(self, request: Request, model: Model) -> str:
         """Say why an approval no longer holds: it compared with a champion that is none any more."""
         try:
             compared = self._judge.frozen(request.dossier_hash).content["champion"]
         except GreenroomError as error:
             return str(error)
-        champion = self._watch.model(request.model).champion
+        champion = model.champion
         was, now = compared and compared["version"], champion and champion.version
         if was == now:
             return ""
         before, after = f"v{was}" if was else "no champion", f"v{now}" if now else "nobody"
         return f"it was compared with {before}, and the champion is {after} now"
 
-    def refuse_lapsed(self, request: Request) -> None:
-        """Do nothing where a request still holds.
+    def refuse_lapsed(self, request: Request, model: Model) -> None:
+        """Do nothing where a request still holds for a model as it is now.
 
         Raises
         ------
         RefusedError
             Where it does not; it lapses then.
         """
-        why = self._why_lapsed(request)
+        why = self._why_lapsed(request, model)
         if why:
             self._lapse(request, why)
             raise RefusedError(f"Request {request.id} ({request.sentence()}) has lapsed: {why}. Ask again.")

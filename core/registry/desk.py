@@ -181,7 +181,7 @@ class RegistryDesk:
             return Outcome(Order(plan, by, reason), Fate.NOTHING_TO_DO, _there_already(plan))
         request = self._decisions.approved(name, version, to_stage)
         if request is not None:
-            self._decisions.refuse_lapsed(request)
+            self._decisions.refuse_lapsed(request, model)
             evidence = self._judge.frozen(request.dossier_hash)
             override = request.override
         else:
@@ -235,8 +235,12 @@ class RegistryDesk:
                         f"No other version of {name} was in Production before, so there is nothing to go back to."
                     )
                 plan = plan_rollback(model, target.version, target.why)
-            else:
+            elif history.was_in_production(model, events, to_version):
                 plan = plan_rollback(model, to_version, f"{by.name} named it")
+            else:
+                raise RefusedError(
+                    f"{name} v{to_version} was never in Production, so it is nothing to roll back to. Promote it."
+                )
             outcome = self._promoter.apply(Order(plan, by, reason))
         self.watch.reread(name)
         return outcome
@@ -269,6 +273,8 @@ class RegistryDesk:
         with self._promoter.locked(name):
             self._promoter.recover(name)
             self.watch.record(name)
+            if order.request is not None:
+                self._decisions.refuse_unapproved(order.request)
             # What the lock was waited for may have changed what the plan was made on.
             plan = again(self._registry().model(name))
             if plan != order.plan:

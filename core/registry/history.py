@@ -161,6 +161,20 @@ def rollback_target(model: Model, events: Sequence[AuditEvent]) -> RollbackTarge
     return RollbackTarget(last.version, f"MLflow archived it last, {last.updated:%Y-%m-%d %H:%M} UTC")
 
 
+def was_in_production(model: Model, events: Sequence[AuditEvent], version: int) -> bool:
+    """Say whether a version was in Production, as recorded, or may have been before anybody recorded anything.
+
+    Parameters
+    ----------
+    events : sequence of AuditEvent
+        Of one model, oldest first.
+    """
+    one = model.version(version)
+    if one.stage is Stage.PRODUCTION or any(reign.version == version for reign in reigns(events)):
+        return True
+    return one.stage is Stage.ARCHIVED and _may_have_reigned(one, events)
+
+
 def _stack(events: Sequence[AuditEvent]) -> list[tuple[int, datetime]]:
     """Return the champions that a rollback can go through, the current one last, each with its start."""
     stack: list[tuple[int, datetime]] = []

@@ -110,21 +110,27 @@ class RegistryWatch:
             return self.source().model(name)
 
     def reread(self, name: str) -> None:
-        """Read one model again, after it was changed."""
+        """Read one model again, after it was changed, where models are kept in memory."""
         with self._guard:
-            models = dict(self.models())
-            if self._mark is not None:
-                return  # What can say whether it changed was read just now.
+            if self._models is None:
+                return
+            models = dict(self._models)
             try:
                 models[name] = self.source().model(name)
             except NotFoundError:
                 models.pop(name, None)
-            self._take(dict(sorted(models.items())), None)
+            # Others may have changed, too: the mark stays, so that the next look finds out.
+            self._take(dict(sorted(models.items())), self._mark, self._read_at)
 
     def fresh(self, name: str) -> Model:
-        """Return a model, read again."""
-        self.reread(name)
-        return self.model(name)
+        """Return a model, read just now.
+
+        Raises
+        ------
+        NotFoundError, SourceError
+        """
+        with self._guard:
+            return self.source().model(name)
 
     def refuse_old_schema(self) -> None:
         """Do nothing where MLflow can write without changing the schema of the store.
@@ -151,10 +157,11 @@ class RegistryWatch:
         with self._guard:
             self._take(models, None)
 
-    def _take(self, models: dict[str, Model], mark: str | None) -> None:
+    def _take(self, models: dict[str, Model], mark: str | None, read_at: float | None = None) -> None:
         if models != self._models:
             self._generation += 1
-        self._models, self._mark, self._read_at = models, mark, time.monotonic()
+        self._models, self._mark = models, mark
+        self._read_at = time.monotonic() if read_at is None else read_at
 
     def seen(self) -> Mapping[str, SeenVersions]:
         """Return since when each version is in its stage, as recorded.

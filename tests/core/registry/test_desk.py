@@ -321,8 +321,15 @@ def test_a_rollback_to_a_named_version(room: Room) -> None:
         room.desk.promote("m", version, Stage.PRODUCTION, "up", LEAD)
     room.desk.rollback("m", "v2 is bad, too", LEAD, to_version=1)
     assert room.stages[1] == "Production"
-    with pytest.raises(RefusedError, match="v5 is in None"):
-        room.desk.rollback("m", "x", LEAD, to_version=5)
+    for version, stage in ((5, "None"), (6, "Staging"), (7, "Archived")):
+        if stage != "None":
+            room.stage(version)
+        if stage == "Archived":
+            room.desk.promote("m", version, Stage.ARCHIVED, "not good enough", LEAD)
+        # No way around the gates.
+        with pytest.raises(RefusedError, match=f"v{version} was never in Production"):
+            room.desk.rollback("m", "x", LEAD, to_version=version)
+        assert room.stages[version] == stage
     with pytest.raises(BadInputError, match="A rollback needs a reason"):
         room.desk.rollback("m", "", LEAD)
 

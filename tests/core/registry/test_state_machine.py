@@ -110,13 +110,15 @@ class Desk(RuleBasedStateMachine):
             assert by.role in (Role.LEAD, Role.ADMIN) or stage is Stage.STAGING
             assert self.stages()[version] is stage
 
-    @rule(by=PEOPLE)
-    def roll_back(self, by: Actor) -> None:
+    @rule(by=PEOPLE, named=st.none() | VERSIONS)
+    def roll_back(self, by: Actor, named: int | None) -> None:
         before = self.stages()
-        outcome = self._act(lambda: self.desk.rollback("m", "worse", by))
+        reigned = {one.version for one in history.reigns(self.desk.events("m"))}
+        outcome = self._act(lambda: self.desk.rollback("m", "worse", by, to_version=named))
         if outcome is not None and outcome.fate is Fate.DONE:
             assert by.role in (Role.LEAD, Role.ADMIN)
             assert before[outcome.order.plan.version] is not Stage.NONE
+            assert outcome.order.plan.version in reigned, "a rollback is no way around the gates"
             inside = [one for one, stage in self.stages().items() if stage is Stage.PRODUCTION]
             assert inside == [outcome.order.plan.version]
 
