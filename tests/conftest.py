@@ -25,7 +25,8 @@ from tests import servers, stores  # noqa: E402
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real stores for trying; they are not part of the project."""
-    place = Path(__file__).resolve().parents[2] / "shared" / "data"
+    # Where it really is: messages name resolved paths, and beside a checkout it may be a link.
+    place = (Path(__file__).resolve().parents[2] / "shared" / "data").resolve()
     if not place.is_dir():
         pytest.skip("the real data sets are not beside this checkout")
     return place

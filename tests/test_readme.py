@@ -49,6 +49,20 @@ def _run(arguments: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
+def _python(demo: dict[str, str], code: str, *options: str) -> str:
+    """Run code of the README where the demo is, and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, *options, "-c", code],
+        env=demo,
+        cwd=demo["HOME_OF_TEST"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_commands_for_the_analyst(demo: dict[str, str]) -> None:
     typed = [
         line[2:]
@@ -92,29 +106,13 @@ def test_command_of_the_store_trainer(demo: dict[str, str]) -> None:
 
 def test_notebook_code(demo: dict[str, str]) -> None:
     code = next(block for block in _blocks("python") if "open_workspace" in block)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        env=demo,
-        cwd=demo["HOME_OF_TEST"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[0]) > 5
+    said = _python(demo, code, "-W", "error")
+    assert int(said.split()[0]) > 5
 
 
 def test_training_script(demo: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     script = next(block for block in _blocks("python") if "MLflowLogger" in block)
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=demo,
-        cwd=demo["HOME_OF_TEST"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    _python(demo, script)
     uri = f"sqlite:///{demo['HOME_OF_TEST']}/.greenroom/mlflow.db"
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("my-strategies")
@@ -134,16 +132,8 @@ def test_training_script(demo: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_code_for_teams_with_checkpoints(demo: dict[str, str]) -> None:
     code = next(block for block in _blocks("python") if "ModelManager" in block)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        env=demo,
-        cwd=demo["HOME_OF_TEST"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["0", "[]"]
+    said = _python(demo, code, "-W", "error")
+    assert said.split() == ["0", "[]"]
 
 
 def test_commands_of_analyst_and_lead(demo: dict[str, str]) -> None:

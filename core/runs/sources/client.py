@@ -40,6 +40,8 @@ from core.runs.types import (
 
 T = TypeVar("T")
 
+# A code by itself: a port such as 54011 has 401 in it, too.
+_REFUSED = re.compile(r"(?<![\d:.])40[13](?!\d)")
 _ID = re.compile(r"[\w.\-]+")
 _IDS_A_REQUEST = 100
 _LIVE_RUNS_A_LOOK = 300
@@ -311,7 +313,7 @@ class ClientSource:
     def _sentence(self, error: Exception) -> str:
         reason = _first_line(error)
         status = getattr(error, "get_http_status_code", lambda: None)()
-        if any(code in reason for code in ("401", "403")) or status in (401, 403):
+        if _REFUSED.search(reason) or status in (401, 403):
             return (
                 f"The MLflow server {self._address.shown} refuses these credentials. Set "
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
