@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from functools import cache
 from itertools import islice
 
 from core.errors import BadInputError
@@ -56,19 +55,19 @@ def fit_stores(
         yield from _on_ray(tasks, recipe, ray_address)
         return
     # Tasks are made a few at a time, while results are logged.
-    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="3*n_jobs", batch_size=2)
-    trainer = os.getpid()
-    yield from parallel(delayed(_fit_for)(trainer, task, recipe) for task in tasks)
+    parallel = Parallel(
+        n_jobs=jobs,
+        return_as="generator_unordered",
+        pre_dispatch="3*n_jobs",
+        batch_size=2,
+        initializer=_follow,
+        initargs=(os.getpid(),),
+    )
+    yield from parallel(delayed(fit_store)(task, recipe) for task in tasks)
 
 
-def _fit_for(trainer: int, task: StoreTask, recipe: Recipe) -> StoreResult:
-    """Fit a store in a worker that ends with its trainer: of a trainer that was killed it would wait for more."""
-    _follow(trainer)
-    return fit_store(task, recipe)
-
-
-@cache
 def _follow(trainer: int) -> None:
+    """Have a worker end with its trainer: of one that was killed it would wait for more."""
     if os.getpid() != trainer:
         threading.Thread(target=_end_with, args=(trainer,), daemon=True).start()
 

@@ -72,14 +72,16 @@ class Trainer:
         return time.monotonic() - began
 
     def kill_after(self, seconds: float, alone: bool) -> bool:
-        """Kill -9 the trainer, alone or with its workers; say whether it was still at it."""
+        """Kill -9 the trainer, alone or with its workers; say whether it was still at it. No worker outlives it."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(seconds)
         hit = self.process.poll() is None
         if alone:
-            # Its workers see that it is gone within a second, but for one that had not got its first store yet.
             self.process.kill()
-            time.sleep(1.0)
+            end = time.monotonic() + 30
+            while self.living() and time.monotonic() < end:
+                time.sleep(0.1)
+            assert not self.living(), "a worker lingers"
         self.end()
         return hit
 
@@ -89,6 +91,12 @@ class Trainer:
         assert self.process.stdout is not None
         if not self.process.stdout.closed:
             self.process.communicate()
+
+    def living(self) -> list[str]:
+        """What is left of its group, but for the dead that nobody has buried."""
+        found = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True, check=True)
+        rows = [row.split(None, 2) for row in found.stdout.splitlines()]
+        return [row[2] for row in rows if row[0] == str(self.process.pid) and not row[1].startswith("Z")]
 
 
 @pytest.fixture
