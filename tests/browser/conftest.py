@@ -177,7 +177,9 @@ def settle(page: Page) -> None:
     end = time.monotonic() + 30
     while time.monotonic() < end:
         busy = page.locator(
-            '[data-testid="stStatusWidget"], [data-stale="true"], [data-testid="stSkeleton"]'
+            '[data-testid="stStatusWidget"], [data-stale="true"], [data-testid="stSkeleton"], '
+            # A script that has not drawn anything yet leaves no other sign of it.
+            '[data-test-script-state]:not([data-test-script-state="notRunning"])'
         ).count()
         if busy:
             quiet_since = time.monotonic()
