@@ -125,16 +125,20 @@ class Session:
             If it is too long, or no message.
         """
         while b"\n" not in self._heard:
-            writers = [self._asks] if unsent else []
-            ready, free, _ = select.select([self._hears], writers, [], max(0.0, self._end - time.monotonic()))
-            if not ready and not free:
+            # Not `select`, which knows the first 1,024 descriptors only: a busy server has more.
+            waiting = select.poll()
+            waiting.register(self._hears, select.POLLIN)
+            if unsent:
+                waiting.register(self._asks, select.POLLOUT)
+            happened = dict(waiting.poll(1_000 * max(0.0, self._end - time.monotonic())))
+            if not happened:
                 raise GoneError
-            if free:
+            if self._asks in happened:
                 try:
                     unsent = unsent[os.write(self._asks, unsent[:65_536]) :]
                 except BrokenPipeError:
                     raise GoneError from None
-            if ready:
+            if self._hears in happened:
                 part = os.read(self._hears, 1 << 18)
                 if not part:
                     raise GoneError

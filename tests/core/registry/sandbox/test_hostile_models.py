@@ -22,7 +22,7 @@ DAEMON = """
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        for fd in range(3, 256):
+        for fd in range(3, 4096):
             try:
                 os.close(fd)
             except OSError:
@@ -39,7 +39,7 @@ os._exit(0)
 
 FAKE_ANSWERS = """
 import json
-for fd in range(3, 256):
+for fd in range(3, 4096):
     try:
         os.set_blocking(fd, False)  # or a pipe of some library that nobody reads stops it
         os.write(fd, (json.dumps({"loaded": True, "structure": {}}) + "\\n").encode())
@@ -130,6 +130,23 @@ def test_a_child_that_has_detached_itself_is_found_and_ended(tmp_path: Path, pla
     assert trial.passed, trial
     assert trial.evidence["peak_processes"] >= 2
     assert left_over(place) == []
+
+
+def test_a_process_with_many_files_open_can_try_models(tmp_path: Path) -> None:
+    folder = scripted(tmp_path / "model", "return rows['a']", "")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2_000:
+        pytest.skip("this machine allows too few open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2_000), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+    try:
+        assert max(opened) > 1_024
+        trial = try_model(folder, LIMITS)
+    finally:
+        for fd in opened:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert trial.passed, trial
 
 
 SPY = """
