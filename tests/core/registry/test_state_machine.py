@@ -56,6 +56,13 @@ class Desk(RuleBasedStateMachine):
 
     @initialize(two_person_rule=st.booleans())
     def choose_rules(self, two_person_rule: bool) -> None:
+        # A history, so that there is something to roll back to and something to decide on.
+        self.desk = self._open(False)
+        for version in (1, 2, 3):
+            self.desk.promote("m", version, Stage.STAGING, "up", registries.LEAD)
+            self.hands.pass_hours(3)
+            if version < 3:
+                self.desk.promote("m", version, Stage.PRODUCTION, "up", registries.LEAD)
         self.desk = self._open(two_person_rule)
 
     def _open(self, two_person_rule: bool) -> RegistryDesk:
@@ -216,7 +223,7 @@ def test_no_sequence_of_actions_breaks_the_rules(tmp_path: Path) -> None:
     run_state_machine_as_test(
         Desk,
         settings=settings(
-            max_examples=100,
+            max_examples=60,
             stateful_step_count=40,
             deadline=None,
             # Making a failing sequence shorter takes minutes; it is short enough to read.
