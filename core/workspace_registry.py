@@ -45,20 +45,6 @@ _MOST_SEEDS = 500
 _BACKTEST_SIGNS = ("portfolio", "equity", "backtest", "nav", "returns")
 
 
-def open_registry_desk(
-    settings: Settings,
-    address: StoreAddress,
-    engine: Callable[[], Engine],
-    runs: RunExplorer,
-    backtests: BacktestDesk,
-    forecasts: ForecastDesk,
-    now: clock.Clock,
-) -> RegistryDesk:
-    """Build a registry desk on what is made already; nothing is opened yet."""
-    made = RunsAndTables(lambda: runs, lambda: backtests, lambda: forecasts)
-    return wire_registry_desk(settings, address, engine, made, now)
-
-
 @dataclass(frozen=True, slots=True)
 class RunsAndTables:
     """What a desk gathers evidence from, each made when it is first asked for: a rollback needs none of them."""

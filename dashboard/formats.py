@@ -21,6 +21,12 @@ _STATUS_LABELS = {
     "FAILED": "✕ Failed",
     "KILLED": "■ Killed",
 }
+_HASH_VERDICTS = {
+    "verified": "✓ verified",
+    "mismatch": "✕ does not match",
+    "unverified": "· one of the two is missing",
+    "missing": "– not recorded",
+}
 _BAND_LABELS = {
     "excellent": "● Excellent",
     "good": "■ Good",
@@ -197,6 +203,11 @@ def status_label(status: str | None) -> str:
 def stage_label(stage: str | None) -> str:
     """Name a model version's stage with a sign and a word; None is MLflow's stage "None"."""
     return _labelled("None" if stage is None else stage, _STAGE_LABELS)
+
+
+def hash_verdict(verdict: str) -> str:
+    """Name what came of comparing a short hash with the full one, with a sign and words."""
+    return _HASH_VERDICTS.get(verdict, verdict)
 
 
 def action_label(action: str) -> str:

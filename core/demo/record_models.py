@@ -35,7 +35,7 @@ from core.registry.requests import Request, RequestState
 from core.registry.types import Stage
 from core.settings import Settings
 from core.workspace import Workspace
-from core.workspace_registry import open_registry_desk
+from core.workspace_registry import RunsAndTables, wire_registry_desk
 
 _UNKNOWN: Final = (FIRST_SEEN, OUTSIDE, DELETED_OUTSIDE)
 _RECORDED: Final = {
@@ -120,13 +120,11 @@ def _opened(settings: Settings, plans: Sequence[ModelPlan]) -> Iterator[_Desks]:
 
     def desk(now: clock.Clock, **gates: bool) -> RegistryDesk:
         table = {plan.name: {**plan.gates, **gates} for plan in plans}
-        return open_registry_desk(
+        return wire_registry_desk(
             replace(settings, gates=read_gates(table, "the demo")),
             workspace.address,
             lambda: workspace.database,
-            workspace.runs,
-            workspace.backtests,
-            workspace.forecasts,
+            RunsAndTables(lambda: workspace.runs, lambda: workspace.backtests, lambda: workspace.forecasts),
             now,
         )
 

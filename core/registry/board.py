@@ -31,7 +31,7 @@ class VersionCard:
         Who moved it there, where Greenroom did it.
     reason : str
     override : str or None
-        Why gates were overridden on the way to its stage.
+        Why gates were overridden when it was last promoted; the mark stays with the version.
     overridden : tuple of str
         Which gates these were.
     """
@@ -148,23 +148,17 @@ def _version_card(
     moved: Mapping[int, AuditEvent],
     promoted: Mapping[int, AuditEvent],
 ) -> VersionCard:
+    # What was overridden to let it up stays with it, whatever happens to it afterwards.
+    details = promoted[one.version].details if one.version in promoted else {}
+    override, overridden = details.get("override"), tuple(details.get("overridden", ()))
     seen = known.get(one.version)
     if seen is None or seen.stage is not one.stage:
-        return VersionCard(one, None, False)
+        return VersionCard(one, None, False, override=override, overridden=overridden)
     event = moved.get(one.version)
     if event is None or seen.how is not How.GREENROOM:
-        return VersionCard(one, seen.since, one.stage is Stage.NONE)
-    # What was overridden to let it up stays with it when it makes room and when it is brought back.
-    details = promoted[one.version].details if one.version in promoted else {}
-    return VersionCard(
-        one,
-        seen.since,
-        True,
-        event.actor,
-        event.reason,
-        details.get("override"),
-        tuple(details.get("overridden", ())),
-    )
+        exact = one.stage is Stage.NONE
+        return VersionCard(one, seen.since, exact, override=override, overridden=overridden)
+    return VersionCard(one, seen.since, True, event.actor, event.reason, override, overridden)
 
 
 def _last_moves(events: Sequence[AuditEvent]) -> dict[int, AuditEvent]:

@@ -241,7 +241,7 @@ class RegistryDesk:
                 raise RefusedError(
                     f"{name} v{to_version} was never in Production, so it is nothing to roll back to. Promote it."
                 )
-            outcome = self._promoter.apply(Order(plan, by, reason))
+            outcome = self._promoter.apply(Order(plan, by, reason), model)
         self.watch.reread(name)
         return outcome
 
@@ -276,13 +276,14 @@ class RegistryDesk:
             if order.request is not None:
                 self._decisions.refuse_unapproved(order.request)
             # What the lock was waited for may have changed what the plan was made on.
-            plan = again(self._registry().model(name))
+            model = self._registry().model(name)
+            plan = again(model)
             if plan != order.plan:
                 raise RefusedError(
                     f'{name} has changed meanwhile: what was to be done was "{order.plan.sentence()}", and now it '
                     f'would be "{plan.sentence()}". Look at it again and decide anew.'
                 )
-            outcome = self._promoter.apply(order)
+            outcome = self._promoter.apply(order, model)
         self.watch.reread(name)
         return outcome
 

@@ -18,11 +18,10 @@ from core.registry.gates.types import GateReport
 from core.registry.requests import fingerprint
 from core.registry.seen import Seen
 from core.registry.types import Model, Version
-from core.runs.reproducibility import check_hashes
+from core.runs.reproducibility import check_hashes, commit_of
 from core.runs.types import Run
 
 FORMAT: Final = 1
-_GIT_TAGS: Final = ("git_commit_sha", "mlflow.source.git.commit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +172,7 @@ def _lineage(run: Run) -> dict[str, Any]:
         "status": run.status,
         "start_time": clock.text(run.start_time) if run.start_time else None,
         "parent_run_id": run.parent_run_id,
-        "git_commit": next((run.tags[tag] for tag in _GIT_TAGS if run.tags.get(tag)), None),
+        "git_commit": commit_of(run),
         "source_name": run.tags.get("mlflow.source.name"),
         "datasets": [
             {"name": one.name, "digest": one.digest, "context": one.context} for one in run.datasets

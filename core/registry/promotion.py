@@ -176,8 +176,13 @@ class Promoter:
         """
         return model_lock(self._engine(), self._store_key, model, wait_seconds)
 
-    def apply(self, order: Order) -> Outcome:
+    def apply(self, order: Order, model: Model) -> Outcome:
         """Carry an order out.
+
+        Parameters
+        ----------
+        model : Model
+            As MLflow has it, read since the lock is held.
 
         Raises
         ------
@@ -187,9 +192,7 @@ class Promoter:
             If MLflow or Greenroom's database does not answer. What was begun is finished or given up by the next
             call of `recover`.
         """
-        plan = order.plan
-        registry = self._registry()
-        model = registry.model(plan.model)
+        plan, registry = order.plan, self._registry()
         stands = standing(plan, model)
         if not plan.moves or stands is Standing.DONE:
             sentence = f"{plan.model} v{plan.version} is in {plan.to_stage} already; nothing was changed."

@@ -7,11 +7,12 @@ from enum import StrEnum
 
 from core.runs.types import Run
 
+_COMMIT_TAGS = ("git_commit_sha", "mlflow.source.git.commit")
 # Param with the short hash, tags that may hold the full one, and what it is the hash of.
 _HASHES = (
     ("dataset_hash", ("dataset_hash_full",), "Data set"),
     ("norm_stats_hash", ("norm_stats_hash_full",), "Normalisation statistics"),
-    ("git_commit_sha", ("git_commit_sha", "mlflow.source.git.commit"), "Code (git commit)"),
+    ("git_commit_sha", _COMMIT_TAGS, "Code (git commit)"),
 )
 
 
@@ -37,6 +38,11 @@ class HashCheck:
 def check_hashes(run: Run) -> tuple[HashCheck, ...]:
     """Compare each short hash (a param) with the full one (a tag): it must be its beginning."""
     return tuple(_check(run, *one) for one in _HASHES)
+
+
+def commit_of(run: Run) -> str | None:
+    """Return the full hash of the git commit that a run was made with, if it is recorded."""
+    return next((run.tags[tag] for tag in _COMMIT_TAGS if run.tags.get(tag)), None)
 
 
 def _check(run: Run, param: str, tags: tuple[str, ...], subject: str) -> HashCheck:

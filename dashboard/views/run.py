@@ -12,7 +12,7 @@ from core.errors import GreenroomError, NotFoundError
 from core.runs.comparison.metric_direction import is_clockwork
 from core.runs.explorer import RunExplorer
 from core.runs.filters import equals
-from core.runs.reproducibility import HashVerdict, check_hashes
+from core.runs.reproducibility import check_hashes
 from core.runs.sources.uris import StoreKind
 from core.runs.types import Run
 from dashboard import data
@@ -23,6 +23,7 @@ from dashboard.formats import (
     duration,
     escape_markdown,
     exact_time,
+    hash_verdict,
     number,
     short_id,
     status_label,
@@ -32,12 +33,6 @@ from dashboard.widgets import artifact_browser, choices, history_panel, links, r
 _HEADLINE_METRICS = 6
 _SPARKLINES = 20
 _REREAD_SECONDS = 5.0
-_VERDICTS = {
-    HashVerdict.VERIFIED: "✓ verified",
-    HashVerdict.MISMATCH: "✕ does not match",
-    HashVerdict.UNVERIFIED: "· one of the two is missing",
-    HashVerdict.MISSING: "– not recorded",
-}
 
 
 def render() -> None:
@@ -222,7 +217,7 @@ def _data(runs: RunExplorer, run: Run) -> None:
                     "Hash of": [one.subject for one in checks],
                     "Short": [one.short or "–" for one in checks],
                     "Full": [one.full or "–" for one in checks],
-                    "Verification": [_VERDICTS[one.verdict] for one in checks],
+                    "Verification": [hash_verdict(one.verdict) for one in checks],
                 }
             )
         ),

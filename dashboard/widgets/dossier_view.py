@@ -16,16 +16,10 @@ from core.registry.dossier import Dossier
 from core.runs.artifacts.uris import redacted
 from core.runs.comparison.metric_direction import is_clockwork, known_direction
 from dashboard import data
-from dashboard.formats import MISSING, delta, escape_markdown, local_time, number
+from dashboard.formats import MISSING, delta, escape_markdown, hash_verdict, local_time, number
 from dashboard.widgets import dossier_curves, gate_table, measure_table, tables
 from dashboard.widgets.version_panel import facts_table, short_hash
 
-_VERDICTS = {
-    "verified": "✓ verified",
-    "mismatch": "✕ does not match",
-    "unverified": "· one of the two is missing",
-    "missing": "– not recorded",
-}
 _JUDGEMENTS = {True: "▲ better", False: "▼ worse", None: ""}
 
 
@@ -219,7 +213,7 @@ def _hashes(content: Mapping[str, Any]) -> None:
     facts = [
         (
             one["subject"],
-            f"{short_hash(one['full'] or one['short'])} {_VERDICTS.get(one['verdict'], '')}".strip(),
+            f"{short_hash(one['full'] or one['short'])} {hash_verdict(one['verdict'])}".strip(),
         )
         for one in content["hashes"]
     ]

@@ -62,18 +62,6 @@ def eligible_from(since: datetime, soak_hours: float) -> datetime:
     return next_minute(since + timedelta(hours=soak_hours))
 
 
-def override_of(card: ModelCard, version: int) -> tuple[str, tuple[str, ...]] | None:
-    """Return why gates were overridden at a version's last promotion and which; None where none were.
-
-    The mark stays with the version, whatever happened to it afterwards.
-    """
-    for event in card.events:
-        if event.version == version and event.action == "promoted":
-            why = event.details.get("override")
-            return None if why is None else (str(why), tuple(event.details.get("overridden", ())))
-    return None
-
-
 def soak_sentence(one: VersionCard, soak_hours: float) -> str:
     """Say when a version in Staging may go on; nothing where no time is asked for."""
     at = eligible(one, soak_hours)
@@ -93,14 +81,14 @@ def _column(card: ModelCard, stage: Stage, names: dict[str, str], soak: float) -
     cards = card.in_stage(stage)
     st.markdown(f"**{stage_mark(stage)}** {len(cards):,}")
     for one in cards[:_CARDS]:
-        _card(card, one, names, soak)
+        _card(one, names, soak)
     if len(cards) > _CARDS:
         st.caption(f"and {len(cards) - _CARDS:,} more in the table below")
     if not cards:
         st.caption("No version")
 
 
-def _card(card: ModelCard, one: VersionCard, names: dict[str, str], soak: float) -> None:
+def _card(one: VersionCard, names: dict[str, str], soak: float) -> None:
     version = one.version
     with st.container(border=True, gap="xxsmall", key=f"card_{version.version}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -129,12 +117,9 @@ def _card(card: ModelCard, one: VersionCard, names: dict[str, str], soak: float)
         soaked = soak_sentence(one, soak)
         if soaked:
             st.markdown(soaked, help=exact_time(eligible(one, soak)))
-        overridden = override_of(card, version.version)
-        if overridden is not None:
-            why, gates = overridden
-            st.markdown(
-                f":orange-badge[⚠ Gates overridden: {escape_markdown(', '.join(gates))}] {escape_markdown(why)}"
-            )
+        if one.override is not None:
+            gates = escape_markdown(", ".join(one.overridden))
+            st.markdown(f":orange-badge[⚠ Gates overridden: {gates}] {escape_markdown(one.override)}")
 
 
 def _table(card: ModelCard, names: dict[str, str]) -> None:
@@ -148,7 +133,7 @@ def _table(card: ModelCard, names: dict[str, str]) -> None:
             names.get(one.version.run_id or "") or None,
             links.run_url(one.version.run_id) if one.version.run_id else None,
             one.version.created,
-            _overridden(card, one.version.version),
+            _overridden(one),
         )
         for one in card.versions
     ]
@@ -182,6 +167,5 @@ def _table(card: ModelCard, names: dict[str, str]) -> None:
     )
 
 
-def _overridden(card: ModelCard, version: int) -> str | None:
-    found = override_of(card, version)
-    return None if found is None else f"⚠ {', '.join(found[1])}: {found[0]}"
+def _overridden(one: VersionCard) -> str | None:
+    return None if one.override is None else f"⚠ {', '.join(one.overridden)}: {one.override}"

@@ -14,22 +14,24 @@ from core.registry.desk import Trials
 from core.registry.gates.types import GateReport
 from core.registry.types import Stage
 from core.runs.artifacts.uris import redacted
-from core.runs.reproducibility import HashVerdict, check_hashes
+from core.runs.reproducibility import check_hashes, commit_of
 from core.runs.types import Run
 from dashboard import data
-from dashboard.formats import MISSING, ago, escape_markdown, exact_time, local_time, short_id, shortened
+from dashboard.formats import (
+    MISSING,
+    ago,
+    escape_markdown,
+    exact_time,
+    hash_verdict,
+    local_time,
+    short_id,
+    shortened,
+)
 from dashboard.widgets import gate_table, links, promotion_forms, states, tables, url_choice
 from dashboard.widgets.model_table import VERSION, open_model
-from dashboard.widgets.stage_board import override_of, soak_sentence, stage_mark
+from dashboard.widgets.stage_board import soak_sentence, stage_mark
 
-_VERDICTS = {
-    HashVerdict.VERIFIED: "✓ verified",
-    HashVerdict.MISMATCH: "✕ does not match",
-    HashVerdict.UNVERIFIED: "· one of the two is missing",
-    HashVerdict.MISSING: "– not recorded",
-}
 _LONGEST_WORD = 36
-_GIT = ("git_commit_sha", "mlflow.source.git.commit")
 
 
 def draw(card: ModelCard, actor: Actor) -> None:
@@ -81,11 +83,10 @@ def _head(card: ModelCard, one: VersionCard) -> None:
     st.markdown(" · ".join(fact for fact in facts if fact), help=exact_time(one.since))
     if one.reason:
         st.caption(f"Reason: {escape_markdown(one.reason)}")
-    overridden = override_of(card, one.version.version)
-    if overridden is not None:
-        why, gates = overridden
+    if one.override is not None:
+        gates = escape_markdown(", ".join(one.overridden))
         st.warning(
-            f"Gates overridden: {escape_markdown(', '.join(gates))}. {escape_markdown(why)}",
+            f"Gates overridden: {gates}. {escape_markdown(one.override)}",
             icon=":material/warning:",
         )
 
@@ -154,7 +155,7 @@ def _lineage(one: VersionCard) -> None:
         facts += [
             ("Experiment", names.get(run.experiment_id, run.experiment_id)),
             ("Trained by", run.user or MISSING),
-            ("Git commit", short_hash(next((run.tags[tag] for tag in _GIT if run.tags.get(tag)), MISSING))),
+            ("Git commit", short_hash(commit_of(run) or MISSING)),
             ("Data sets", ", ".join(f"{each.name} ({each.digest})" for each in run.datasets) or MISSING),
         ]
     facts += [
@@ -165,7 +166,7 @@ def _lineage(one: VersionCard) -> None:
         facts.append(("Description", version.description[:500]))
     if run is not None:
         for check in check_hashes(run):
-            value = f"{short_hash(check.full or check.short)} {_VERDICTS[check.verdict]}".strip()
+            value = f"{short_hash(check.full or check.short)} {hash_verdict(check.verdict)}".strip()
             facts.append((f"Hash: {check.subject}", value))
     facts_table(facts, "Where this version comes from")
     if version.source:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -13,10 +11,10 @@ import numpy as np
 from core.backtests.significance.resampled_measures import Periods, measures_of, periods_of
 from core.backtests.significance.samples import (
     MIN_RETURNS,
-    Integers,
     finite_rows,
     optimal_block,
     period_starts,
+    stationary_rows,
     without_variance,
 )
 from core.backtests.types import Floats
@@ -24,7 +22,6 @@ from core.errors import BadInputError
 
 MAX_PERIODS: Final = 6_000
 MAX_UNDEFINED: Final = 0.05
-BATCH_VALUES: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +166,9 @@ def _intervals(
     periods: Periods, block: int, confidence: float, resamples: int, seed: int
 ) -> tuple[MeasureInterval, ...]:
     estimates = measures_of(periods, np.arange(len(periods.returns))[None, :])
-    batches = [measures_of(periods, rows) for rows in _rows(len(periods.returns), block, resamples, seed)]
+    batches = [
+        measures_of(periods, rows) for rows in stationary_rows(len(periods.returns), block, resamples, seed)
+    ]
     tail = (1.0 - confidence) / 2.0
     found = []
     for measure, estimate in estimates.items():
@@ -180,16 +179,6 @@ def _intervals(
             low, high = np.quantile(values, (tail, 1.0 - tail))
         found.append(MeasureInterval(measure, _finite_or_nan(float(estimate[0])), float(low), float(high)))
     return tuple(found)
-
-
-def _rows(n: int, block: int, resamples: int, seed: int) -> Iterator[Integers]:
-    """Batches of resampled indexes, each of shape (rows, n)."""
-    from arch.bootstrap import StationaryBootstrap  # slow to import: it brings statsmodels
-
-    draws = StationaryBootstrap(block, np.arange(n), seed=seed).bootstrap(resamples)
-    rows = (np.asarray(data[0]) for data, _ in draws)
-    while batch := list(islice(rows, max(1, BATCH_VALUES // n))):
-        yield np.stack(batch)
 
 
 def _finite_or_nan(value: float) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -12,6 +14,8 @@ from core.backtests.types import Floats
 
 Integers = npt.NDArray[np.int64]
 
+BATCH_VALUES: Final = 200_000
+"""Values of a batch of resamples: enough to be fast, few enough for any memory."""
 MIN_RETURNS: Final = 20
 """Fewer say nothing about their own dependence, and an interval from them would look like knowledge."""
 
@@ -73,3 +77,21 @@ def optimal_block(returns: Floats) -> int:
         lengths = optimal_block_length(returns)["stationary"].to_numpy(dtype=np.float64)
     usable = lengths[np.isfinite(lengths)]
     return max(1, math.ceil(float(np.median(usable)))) if len(usable) else 1
+
+
+def stationary_rows(n: int, block: int, resamples: int, seed: int) -> Iterator[Integers]:
+    """Resampled indexes of n periods by the stationary bootstrap, in batches of shape (rows, n).
+
+    Parameters
+    ----------
+    block : int
+        Mean length of the blocks.
+    seed : int
+        The same seed gives the same indexes.
+    """
+    from arch.bootstrap import StationaryBootstrap  # slow to import: it brings statsmodels
+
+    draws = StationaryBootstrap(block, np.arange(n), seed=seed).bootstrap(resamples)
+    rows = (np.asarray(data[0]) for data, _ in draws)
+    while batch := list(islice(rows, max(1, BATCH_VALUES // n))):
+        yield np.stack(batch)

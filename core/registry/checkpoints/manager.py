@@ -11,16 +11,17 @@ The registry decides which version is current, whoever moved it; `ModelManager.s
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.access import Permission
+from core.access import Actor, Permission
 from core.errors import GreenroomError, RefusedError
 from core.registry.checkpoints.current import CurrentModel
 from core.registry.checkpoints.deploying import check_done, deploy
 from core.registry.checkpoints.folder import copy
 from core.registry.checkpoints.validation import check_file, try_checkpoint
+from core.registry.promotion import Outcome
 from core.registry.sandbox.types import Limits, Trial
 from core.registry.types import Stage
 
@@ -158,13 +159,8 @@ class ModelManager(CurrentModel):
         (bool, str or None)
             Whether it was done, and why not.
         """
-        desk, by = self.workspace.registry, self.workspace.actor
-        try:
-            check_done(desk.rollback(self.model_name, reason, by()))
-            self.sync_files()
-        except (GreenroomError, OSError) as error:
-            return self._refused(f"{self.model_name} is not rolled back", error)
-        return True, None
+        desk = self.workspace.registry
+        return self._changed("rolled back", lambda by: desk.rollback(self.model_name, reason, by))
 
     def archive_current_model(self, reason: str) -> Result:
         """Take the current version out of Production, with nothing in its place, and archive its file.
@@ -174,15 +170,23 @@ class ModelManager(CurrentModel):
         (bool, str or None)
             Whether it was done, and why not.
         """
-        desk, by = self.workspace.registry, self.workspace.actor
-        try:
+
+        def archive(by: Actor) -> Outcome:
             champion = self._registered.current(fresh=True).champion
             if champion is None:
                 raise RefusedError(f"Nothing of {self.model_name} is in Production.")
-            check_done(desk.promote(self.model_name, champion.version, Stage.ARCHIVED, reason, by()))
+            desk = self.workspace.registry
+            return desk.promote(self.model_name, champion.version, Stage.ARCHIVED, reason, by)
+
+        return self._changed("archived", archive)
+
+    def _changed(self, what: str, change: Callable[[Actor], Outcome]) -> Result:
+        """Change what is in Production, and have the files follow."""
+        try:
+            check_done(change(self.workspace.actor()))
             self.sync_files()
         except (GreenroomError, OSError) as error:
-            return self._refused(f"{self.model_name} is not archived", error)
+            return self._refused(f"{self.model_name} is not {what}", error)
         return True, None
 
     def cleanup_old_models(self) -> list[str]:

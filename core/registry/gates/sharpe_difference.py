@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from core.backtests.returns_measures import per_step
-from core.backtests.significance.bootstrap import BATCH_VALUES, MAX_PERIODS, MAX_UNDEFINED
+from core.backtests.significance.bootstrap import MAX_PERIODS, MAX_UNDEFINED
 from core.backtests.significance.samples import (
     MIN_RETURNS,
-    Integers,
     compounded,
     finite_rows,
     optimal_block,
     period_starts,
+    stationary_rows,
     without_variance,
 )
 from core.backtests.types import Floats
@@ -120,7 +118,7 @@ def sharpe_difference(
     new, old = (float(ratio) for ratio in _ratios(excess[None], a_year)[0])
     block = block_length or optimal_block(pairs)
     drawn = np.concatenate(
-        [_ratios(excess[rows], a_year) for rows in _rows(len(excess), block, resamples, seed)]
+        [_ratios(excess[rows], a_year) for rows in stationary_rows(len(excess), block, resamples, seed)]
     )
     differences = drawn[:, 0] - drawn[:, 1]
     differences = differences[np.isfinite(differences)]
@@ -138,16 +136,6 @@ def _ratios(excess: Floats, a_year: float) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = excess.mean(axis=1) / excess.std(axis=1, ddof=1) * math.sqrt(a_year)
     return np.where(flat, np.nan, ratios)
-
-
-def _rows(n: int, block: int, resamples: int, seed: int) -> Iterator[Integers]:
-    """Batches of resampled indexes, each of shape (rows, n)."""
-    from arch.bootstrap import StationaryBootstrap  # slow to import: it brings statsmodels
-
-    draws = StationaryBootstrap(block, np.arange(n), seed=seed).bootstrap(resamples)
-    rows = (np.asarray(data[0]) for data, _ in draws)
-    while batch := list(islice(rows, max(1, BATCH_VALUES // n))):
-        yield np.stack(batch)
 
 
 def _none(n: int, reason: str) -> SharpeDifference:

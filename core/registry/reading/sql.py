@@ -15,7 +15,7 @@ from core.registry.reading.assemble import ModelRow, VersionRow, assemble, is_pr
 from core.registry.reading.schema import schema_problem
 from core.registry.types import Model
 from core.runs.sources.database import Database
-from core.runs.sources.sql import literal
+from core.runs.sources.sql import literal, schema_revision
 from core.runs.sources.uris import StoreAddress, StoreKind
 
 _NEEDED = {"registered_models", "model_versions"}
@@ -134,10 +134,7 @@ class SqlRegistry:
         return list(zip(*(column.to_list() for column in found), strict=True))
 
     def _schema_revision(self) -> str | None:
-        if "alembic_version" not in self._columns:
-            return None
-        rows = self._database.query("select version_num from alembic_version")
-        return str(rows.item(0, 0)) if rows.height else None
+        return schema_revision(self._database, self._columns)
 
     def _look_at_schema(self) -> None:
         """Learn the columns: at the start, and when a server has upgraded its database meanwhile."""

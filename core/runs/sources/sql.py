@@ -56,6 +56,14 @@ _POINTS_SCHEMA: dict[str, Any] = {
 _EXTREMES_SCHEMA: dict[str, Any] = {"run_id": pl.String, "min": pl.Float64, "max": pl.Float64}
 
 
+def schema_revision(database: Database, columns: Mapping[str, frozenset[str]]) -> str | None:
+    """Return the Alembic revision of MLflow's schema; None where the database states none."""
+    if "alembic_version" not in columns:
+        return None
+    rows = database.query("select version_num from alembic_version")
+    return str(rows.item(0, 0)) if rows.height else None
+
+
 def literal(text: str) -> str:
     """Return an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
@@ -107,10 +115,7 @@ class SqlSource:
 
     def schema_revision(self) -> str | None:
         """Return the Alembic revision of MLflow's schema."""
-        if "alembic_version" not in self._columns:
-            return None
-        rows = self._database.query("select version_num from alembic_version")
-        return str(rows.item(0, 0)) if rows.height else None
+        return schema_revision(self._database, self._columns)
 
     def fingerprint(self) -> str | None:
         return self._database.fingerprint()

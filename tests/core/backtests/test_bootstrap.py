@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from core.backtests.measures import measure
-from core.backtests.significance import bootstrap
+from core.backtests.significance import bootstrap, samples
 from core.backtests.significance.bootstrap import bootstrap_intervals
 from core.backtests.significance.resampled_measures import measures_of, periods_of
 from core.backtests.significance.samples import compounded, period_starts
@@ -77,7 +77,7 @@ def test_a_benchmark_is_resampled_with_the_run() -> None:
 
 def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = bootstrap_intervals(RETURNS, 252, resamples=101)
-    monkeypatch.setattr(bootstrap, "BATCH_VALUES", 400 * 7)
+    monkeypatch.setattr(samples, "BATCH_VALUES", 400 * 7)
     assert bootstrap_intervals(RETURNS, 252, resamples=101) == whole
 
 

@@ -152,6 +152,10 @@ def test_an_override_needs_a_lead_and_a_reason_and_leaves_a_mark(room: Room) -> 
     card = room.desk.model("m").champion
     assert card is not None
     assert (card.override, card.overridden) == ("the old one loses money", ("soak",))
+    # It stays, whatever plain MLflow does to the version.
+    registries.put(room.client, "m", 1, "Archived")
+    room.desk.look()
+    assert room.desk.model("m").card(1).override == "the old one loses money"
     # The mark is of this way into Production, and no later one has it.
     room.hands.pass_hours(1)
     room.stage(2)
