@@ -29,6 +29,11 @@ class Permission(StrEnum):
     PROMOTE = "promote to Production"
     ROLL_BACK = "roll back"
     OVERRIDE = "override a gate"
+    LAUNCH = "launch a training"
+    STOP = "stop a training"
+    SCHEDULE = "schedule retraining"
+    RETAIN = "remove old versions and runs"
+    TOKENS = "make or revoke tokens"
 
 
 _LEAST: Final = {
@@ -40,6 +45,11 @@ _LEAST: Final = {
     Permission.PROMOTE: Role.LEAD,
     Permission.ROLL_BACK: Role.LEAD,
     Permission.OVERRIDE: Role.LEAD,
+    Permission.LAUNCH: Role.ANALYST,
+    Permission.STOP: Role.ANALYST,
+    Permission.SCHEDULE: Role.LEAD,
+    Permission.RETAIN: Role.LEAD,
+    Permission.TOKENS: Role.ADMIN,
 }
 _ORDER: Final = tuple(Role)
 

@@ -1,0 +1,1 @@
+"""The training desk: launch, watch, stop, retry, sweep. Every write checks who acts."""
