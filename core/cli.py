@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from core import cli_output as output
-from core import cli_promotion, cli_registry
+from core import cli_promotion, cli_registry, cli_training
 from core.cli_parts import Group, json_option, open_fresh, open_store, settings_for, store_option
 from core.errors import BadInputError, GreenroomError
 from core.runs.types import RunView, SyncProgress
@@ -42,8 +42,13 @@ def cli() -> None:
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="Port to listen on.")
 @click.option("--open/--no-open", "browser", default=False, help="Open the browser.")
-def up(tracking_uri: str | None, host: str | None, port: int | None, browser: bool) -> None:
-    """Serve the dashboard.
+@click.option(
+    "--worker/--no-worker",
+    default=True,
+    help="Run jobs and schedules, too; without, start `greenroom worker`.",
+)
+def up(tracking_uri: str | None, host: str | None, port: int | None, browser: bool, worker: bool) -> None:
+    """Serve the dashboard and the API, and run jobs and schedules.
 
     \b
     Example: greenroom up --tracking-uri http://mlflow.example.org:5000
@@ -53,15 +58,15 @@ def up(tracking_uri: str | None, host: str | None, port: int | None, browser: bo
     settings = settings_for(tracking_uri, host=host, port=port)
     # Bad settings are refused here, with an exit code, rather than on the first page.
     open_workspace(settings).close()
-    _serve(settings, browser)
+    _serve(settings, browser, worker)
 
 
-def _serve(settings: Settings, browser: bool) -> None:
+def _serve(settings: Settings, browser: bool, worker: bool) -> None:
     from core.serving import serve
 
     # What lives long collects its garbage as Python does; see `main`.
     gc.set_threshold(*_COLLECTED_AT)
-    serve(settings, browser=browser)
+    serve(settings, browser=browser, worker=worker)
 
 
 @cli.command()
@@ -127,7 +132,7 @@ def demo(
     if done is not None:
         click.echo(output.sync_sentence(done))
     if serve:
-        _serve(settings, browser)
+        _serve(settings, browser, worker=True)
     else:
         click.echo(f"Open it with: greenroom demo{f' --home {home}' if home else ''}")
 
@@ -432,7 +437,7 @@ def stores(
     cli_stores.show(pipeline, changes, as_json)
 
 
-for _one in (*cli_registry.COMMANDS, *cli_promotion.COMMANDS):
+for _one in (*cli_registry.COMMANDS, *cli_promotion.COMMANDS, *cli_training.COMMANDS):
     cli.add_command(_one)
 
 

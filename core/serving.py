@@ -1,4 +1,4 @@
-"""Serve the dashboard: one ASGI process for the pages."""
+"""Serve the dashboard: one ASGI process for pages and API, and a worker beside it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ import webbrowser
 
 from core.errors import BadInputError
 from core.settings import Settings
+from core.supervising import WorkerSupervisor
 
 # Named, not imported: the core knows no screen.
 _APP = "dashboard.asgi:app"
 
 
-def serve(settings: Settings, *, browser: bool) -> None:
+def serve(settings: Settings, *, browser: bool, worker: bool) -> None:
     """Serve until interrupted.
+
+    Parameters
+    ----------
+    browser : bool
+        Whether to open one.
+    worker : bool
+        Whether to keep a worker alive, which runs jobs and schedules.
 
     Raises
     ------
@@ -39,7 +47,14 @@ def serve(settings: Settings, *, browser: bool) -> None:
     print(f"Greenroom is at {address} (Ctrl+C stops it)", flush=True)  # noqa: T201
     if browser:
         threading.Thread(target=_open_browser, args=(address, settings), daemon=True).start()
-    uvicorn.run(_APP, host=settings.host, port=settings.port, log_level="warning", access_log=False)
+    supervisor = WorkerSupervisor(settings) if worker else None
+    if supervisor is not None:
+        supervisor.start()
+    try:
+        uvicorn.run(_APP, host=settings.host, port=settings.port, log_level="warning", access_log=False)
+    finally:
+        if supervisor is not None:
+            supervisor.stop()
 
 
 def _refuse_taken(settings: Settings) -> None:

@@ -17,6 +17,9 @@ from core.access import Role
 from core.errors import BadInputError
 from core.forecasts.bands import DEFAULT_THRESHOLDS, Threshold, read_thresholds
 from core.registry.gates.configuration import DEFAULT_BOOK, GateBook, read_gates
+from core.training.configuration import DEFAULT_TRAINING, TrainingSettings, read_training
+from core.training.projects.settings import read_projects
+from core.training.projects.types import ProjectSetting
 
 _ENVIRONMENT = {
     "MLFLOW_TRACKING_URI": "tracking_uri",
@@ -29,6 +32,8 @@ _ENVIRONMENT = {
     "GREENROOM_ROLE": "role",
 }
 CONFIG_VARIABLE = "GREENROOM_CONFIG"
+_OF_JOBS = ("GREENROOM_JOB", "GREENROOM_JOB_DIR", "GREENROOM_PROGRESS")
+"""What a job is told by who runs it; no settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,19 @@ class RegistrySettings:
 
     two_person_rule: bool = False
     act_for_others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The table ``[api]``.
+
+    Attributes
+    ----------
+    rl_agent_model : str or None
+        The model that ``/api/rl-agent/...`` is about.
+    """
+
+    rl_agent_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +92,10 @@ class Settings:
     registry : RegistrySettings
     gates : GateBook
         What a version must pass before it moves up.
+    training : TrainingSettings
+    projects : tuple of ProjectSetting
+        What can be launched besides the built-in project.
+    api : ApiSettings
     quality : tuple of Threshold
         What a store's forecast must reach for each quality band.
     refresh_seconds : float
@@ -97,6 +119,9 @@ class Settings:
     role: str | None = None
     registry: RegistrySettings = RegistrySettings()
     gates: GateBook = DEFAULT_BOOK
+    training: TrainingSettings = DEFAULT_TRAINING
+    projects: tuple[ProjectSetting, ...] = ()
+    api: ApiSettings = ApiSettings()
     quality: tuple[Threshold, ...] = DEFAULT_THRESHOLDS
     refresh_seconds: float = 2.0
     place: str = "defaults"
@@ -104,12 +129,16 @@ class Settings:
     @property
     def effective_tracking_uri(self) -> str:
         """The tracking URI, the embedded default included."""
-        return self.tracking_uri or f"sqlite:///{(self.home / 'mlflow.db').resolve()}"
+        return self.tracking_uri or self._embedded_uri
 
     @property
     def is_embedded(self) -> bool:
-        """Whether the store is the one in `home`."""
-        return self.tracking_uri is None
+        """Whether the store is the one in `home`, named or not."""
+        return self.effective_tracking_uri == self._embedded_uri
+
+    @property
+    def _embedded_uri(self) -> str:
+        return f"sqlite:///{(self.home / 'mlflow.db').resolve()}"
 
 
 _KEYS = {one.name: one for one in fields(Settings) if one.name != "place"}
@@ -181,7 +210,7 @@ def _config_file(environment: Mapping[str, str], folder: Path) -> tuple[str, dic
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     for name in environment:
-        if name.startswith("GREENROOM_") and name not in _ENVIRONMENT and name != CONFIG_VARIABLE:
+        if name.startswith("GREENROOM_") and name not in (*_ENVIRONMENT, CONFIG_VARIABLE, *_OF_JOBS):
             known = [one for one in (*_ENVIRONMENT, CONFIG_VARIABLE) if one.startswith("GREENROOM_")]
             raise BadInputError(
                 f"The environment variable {name} is not known.{_hint(name, known)} "
@@ -221,6 +250,12 @@ def _checked(key: str, value: Any, place: str) -> Any:
         if not isinstance(value, Mapping):
             raise BadInputError(f'gates in {place} must be a table of tables such as [gates."*"].')
         return read_gates(value, place)
+    if key == "training":
+        return value if isinstance(value, TrainingSettings) else read_training(value, place)
+    if key == "projects":
+        return value if isinstance(value, tuple) else read_projects(value, place)
+    if key == "api":
+        return value if isinstance(value, ApiSettings) else _api(value, place)
     if key == "registry":
         return value if isinstance(value, RegistrySettings) else _registry(value, place)
     if key == "role":
@@ -250,6 +285,22 @@ def _registry(value: Any, place: str) -> RegistrySettings:
         if not isinstance(given, bool):
             raise BadInputError(f"registry.{key} in {place} is {given!r}; accepted is true or false.")
     return RegistrySettings(**value)
+
+
+def _api(value: Any, place: str) -> ApiSettings:
+    if not isinstance(value, Mapping):
+        raise BadInputError(f'api in {place} must be a table such as rl_agent_model = "ppo_usdcop".')
+    for key, given in value.items():
+        if key != "rl_agent_model":
+            hint = _hint(key, ["rl_agent_model"])
+            raise BadInputError(
+                f"The key 'api.{key}' in {place} is not known.{hint} Accepted: rl_agent_model."
+            )
+        if not isinstance(given, str) or not given.strip():
+            raise BadInputError(
+                f"api.{key} in {place} must be the name of a registered model, not {given!r}."
+            )
+    return ApiSettings(**value)
 
 
 def _role(value: Any, place: str) -> str:

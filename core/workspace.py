@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from core.runs.explorer import RunExplorer
     from core.runs.keeper import Keeper
     from core.runs.saved_views import SavedViews
+    from core.training.desk import TrainingDesk
+    from core.workspace_training import TrainingParts
 
 if TYPE_CHECKING:
     _made_once = cached_property
@@ -58,6 +61,7 @@ class Workspace:
     backtests : BacktestDesk
     forecasts : ForecastDesk
     registry : RegistryDesk
+    training : TrainingDesk
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -119,6 +123,24 @@ class Workspace:
             RunsAndTables(lambda: self.runs, lambda: self.backtests, lambda: self.forecasts),
             lambda: clock.now(),
         )
+
+    @property
+    def training(self) -> TrainingDesk:
+        """Launches trainings and looks after them."""
+        return self.training_parts.desk
+
+    @_made_once
+    def training_parts(self) -> TrainingParts:
+        """What the training desk and a worker share."""
+        from core.workspace_training import TrainingParts
+
+        return TrainingParts(
+            self.settings, self.address, lambda: self.database, lambda: self.registry, lambda: clock.now()
+        )
+
+    def chores(self) -> tuple[Callable[[], None], ...]:
+        """Return what a worker looks after besides jobs."""
+        return ()
 
     @_made_once
     def keeper(self) -> Keeper:
@@ -184,6 +206,8 @@ class Workspace:
             self.keeper.stop()
         if "runs" in made:
             self.runs.close()
+        if "training_parts" in made:
+            self.training_parts.close()
         if "registry" in made:
             self.registry.close()
         if "database" in made:

@@ -24,16 +24,16 @@ def begin_run(
     """Create the run of an outbox, or find the one that was created."""
     if operation.get("run_id"):
         return _resume(client, operation)
-    experiment_id = _experiment(client, operation["experiment"], destination)
-    found = _search(client, experiment_id, outbox.name) if _attempted(outbox, "run") else []
+    place = experiment_id(client, operation["experiment"], destination)
+    found = _search(client, place, outbox.name) if _attempted(outbox, "run") else []
     if not found:
         tags = {**operation["tags"], OUTBOX_TAG: outbox.name}
         if parent:
             tags["mlflow.parentRunId"] = parent
         began = time.monotonic()
-        found = [client.create_run(experiment_id, operation["t"], tags, operation["name"])]
+        found = [client.create_run(place, operation["t"], tags, operation["name"])]
         if destination.remote and time.monotonic() - began > _SLOW:
-            found = _search(client, experiment_id, outbox.name) or found
+            found = _search(client, place, outbox.name) or found
     for twin in found[1:]:
         client.delete_run(twin.info.run_id)
     return found[0]
@@ -70,7 +70,14 @@ def _resume(client: MlflowClient, operation: Operation) -> Run:
     return client.get_run(run_id)
 
 
-def _experiment(client: MlflowClient, name: str, destination: Destination) -> str:
+def experiment_id(client: MlflowClient, name: str, destination: Destination) -> str:
+    """Return the id of an experiment, which is made where it is missing.
+
+    Raises
+    ------
+    RuntimeError
+        If it has been deleted.
+    """
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)

@@ -11,10 +11,14 @@ class Policy:
 
     def __init__(self, algorithm: Any) -> None:
         self.algorithm = algorithm
+        self._is_named = hasattr(algorithm.observation_space, "spaces")
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
         """Return the deterministic actions for a batch of observations."""
         observations = model_input
+        if isinstance(observations, dict) and len(observations) == 1 and not self._is_named:
+            # A signature whose one input has a name hands it over under that name.
+            (observations,) = observations.values()
         if hasattr(observations, "to_numpy"):
             observations = observations.to_numpy()
         actions, _ = self.algorithm.predict(observations, deterministic=True)

@@ -127,7 +127,7 @@ def test_an_unknown_key_is_refused_with_place_hint_and_what_is_accepted(tmp_path
     message = refusal(tmp_path)
     assert f"'traking_uri' in {path}" in message
     assert "Did you mean tracking_uri?" in message
-    assert "Accepted: artifact_roots, backend_uri, database_uri, gates, home, host" in message
+    assert "Accepted: api, artifact_roots, backend_uri, database_uri, gates, home, host" in message
 
 
 def test_a_key_like_nothing_known_gets_no_hint(tmp_path: Path) -> None:

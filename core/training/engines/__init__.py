@@ -1,0 +1,1 @@
+"""Where jobs run: on this machine, on a Ray cluster, on Kubernetes."""

@@ -1,0 +1,102 @@
+"""Make a job ready to be started: its project's files, its argument list, its environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from core.errors import BadInputError
+from core.training.engines.base import Launch
+from core.training.jobs.place import JobPlace
+from core.training.jobs.processes import mark_of
+from core.training.projects.catalogue import Projects
+from core.training.projects.command import argument_list
+from core.training.projects.parameters import checked
+from core.training.projects.types import EnvironmentManager, ProjectSetting
+from core.training.types import BUILT_IN, EngineKind, Job
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+
+_SECRET: Final = ("GREENROOM_DATABASE_URI", "GREENROOM_BACKEND_URI")
+
+
+def ready(settings: Settings, job: Job, place: JobPlace) -> Launch:
+    """Return how a job is started.
+
+    Raises
+    ------
+    BadInputError
+        If its project, its entry point or a parameter cannot be used any more.
+    """
+    projects = Projects(settings.projects, settings.home.resolve())
+    if job.resumes is None:
+        projects.refresh(job.project)
+    folder = projects.folder(job.project)
+    entry = projects.entry_point(job.project, job.entry_point)
+    values = checked(entry, job.parameters, folder)
+    setting = next((one for one in settings.projects if one.name == job.project), None)
+    if job.engine is EngineKind.KUBERNETES or _own_environment(setting):
+        arguments = _by_mlflow(settings, job, folder, setting, values)
+    else:
+        # A cluster has a Python of its own.
+        python = "python" if job.engine is EngineKind.RAY else sys.executable
+        arguments = argument_list(entry, values, python)
+    return Launch(
+        name=f"greenroom-{place.folder.parent.name}-{job.id}",
+        arguments=arguments,
+        folder=folder,
+        environment=_environment(settings, job, place),
+        mark=mark_of(place.folder.parent.name, job.id),
+        resources=job.resources,
+        address=settings.training.ray_address,
+        runtime_env=setting.ray_runtime_env if setting is not None else {},
+    )
+
+
+def _own_environment(setting: ProjectSetting | None) -> bool:
+    return setting is not None and setting.env_manager is not EnvironmentManager.LOCAL
+
+
+def _by_mlflow(
+    settings: Settings, job: Job, folder: Path, setting: ProjectSetting | None, values: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Leave it to MLflow's own runner, which makes environments and talks to Kubernetes."""
+    arguments = [sys.executable, "-m", "mlflow", "run", str(folder), "-e", job.entry_point]
+    arguments += ["--run-id", str(job.run_id)]
+    if job.engine is EngineKind.KUBERNETES:
+        config = settings.training.kubernetes_config
+        if config is None:
+            raise BadInputError(
+                "Nothing says how MLflow reaches Kubernetes. Set kubernetes_config under [training] in greenroom.toml "
+                "to the file that MLflow's documentation calls the backend configuration."
+            )
+        arguments += ["--backend", "kubernetes", "--backend-config", config]
+    elif setting is not None:
+        arguments += ["--env-manager", str(setting.env_manager)]
+    for name, value in values.items():
+        arguments += ["-P", f"{name}={value}"]
+    return tuple(arguments)
+
+
+def _environment(settings: Settings, job: Job, place: JobPlace) -> dict[str, str]:
+    # What a team gives its trainings, such as keys of a bucket, comes with the worker's own environment; what only
+    # Greenroom needs does not.
+    added = dict.fromkeys((one for one in _SECRET if one in os.environ), "")
+    added |= {
+        "MLFLOW_TRACKING_URI": settings.effective_tracking_uri,
+        "MLFLOW_RUN_ID": str(job.run_id),
+        "MLFLOW_EXPERIMENT_NAME": job.experiment,
+        "GREENROOM_HOME": str(settings.home.resolve()),
+        # Of the run, not of the job: a job that goes on with the run of another finds its checkpoints there.
+        "GREENROOM_JOB_DIR": str(settings.home.resolve() / "work" / str(job.run_id)),
+        "GREENROOM_PROGRESS": str(place.progress),
+        "PYTHONUNBUFFERED": "1",
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
+    }
+    if job.project == BUILT_IN:
+        added["MLFLOW_DISABLE_TELEMETRY"] = os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true")
+    return added

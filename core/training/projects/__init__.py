@@ -1,0 +1,1 @@
+"""Projects: which entry points can be launched, with which parameters, and by which argument list."""
