@@ -18,6 +18,7 @@ from core.runs.artifacts.locations import locate_run, propose_artifact_roots
 from core.runs.index.snapshot import Snapshot
 from core.runs.sources.sql import SqlSource
 from core.runs.sources.uris import StoreKind
+from core.training.projects.types import BUILT_IN, BrokenProject
 from core.workspace import Workspace
 
 _PACKAGES = ("greenroom", "mlflow", "streamlit", "polars", "pyarrow", "sqlalchemy")
@@ -63,6 +64,7 @@ def _checks(workspace: Workspace) -> Iterator[Check]:
     if snapshot is not None:
         yield _artifacts(workspace, snapshot)
     yield _database(workspace)
+    yield from _training(workspace)
 
 
 def _versions() -> str:
@@ -196,3 +198,25 @@ def _database(workspace: Workspace) -> Check:
     except GreenroomError as error:
         return Check("Greenroom's database", Verdict.PROBLEM, str(error))
     return Check("Greenroom's database", Verdict.OK, f"{name}, tables up to date")
+
+
+def _training(workspace: Workspace) -> Iterator[Check]:
+    training = workspace.training
+    worker = training.worker()
+    if worker.alive and worker.since is not None:
+        at_once = f"{worker.slots} jobs at once"
+        finding = f"process {worker.pid} on {worker.host}, started {_seconds_ago(worker.since)}, {at_once}"
+        yield Check("Worker", Verdict.OK, finding)
+    else:
+        advice = "Start `greenroom up` or `greenroom worker`; jobs and schedules wait for it."
+        yield Check("Worker", Verdict.NOTE, "none runs in this home folder", advice)
+    for project in training.projects.list():
+        if isinstance(project, BrokenProject):
+            yield Check(
+                "Project", Verdict.NOTE, f"{project.name}: {project.reason}", "Its jobs cannot be launched."
+            )
+    missing = training.missing_for(BUILT_IN, "rl")
+    if missing is not None:
+        yield Check(
+            "Trading agents", Verdict.NOTE, "the entry point rl needs more packages", f"Run: {missing}"
+        )

@@ -325,7 +325,7 @@ def test_host_and_port_of_the_command_line_win_over_the_environment(
     greenroom: Run, two: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: list[Settings] = []
-    monkeypatch.setattr(serving, "serve", lambda settings, browser: served.append(settings))
+    monkeypatch.setattr(serving, "serve", lambda settings, browser, worker: served.append(settings))
     monkeypatch.setenv("GREENROOM_PORT", "9000")
     monkeypatch.setenv("GREENROOM_HOST", "127.0.0.2")
     done(greenroom("up", "--port", "9001", uri=two[0]))

@@ -15,6 +15,8 @@ from mlflow.store.db_migrations import __file__ as migrations_file
 from core.doctor import Check, Verdict, examine
 from core.errors import GreenroomError
 from core.settings import Settings
+from core.training.jobs.heartbeat import only_worker
+from core.training.projects.types import ProjectSetting
 from core.workspace import Workspace, open_workspace
 from tests import servers, stores
 
@@ -44,7 +46,8 @@ def test_a_good_store_is_all_ok(tmp_path: Path) -> None:
     (tmp_path / "mlruns" / "1" / run_id / "artifacts").mkdir(parents=True)
     workspace = workspace_on(uri, tmp_path / "home")
     workspace.runs.sync()
-    checks = found(workspace)
+    with only_worker(tmp_path / "home", workspace.address.key, 2):
+        checks = found(workspace)
     assert {check.verdict for check in checks.values()} == {Verdict.OK}, checks
     assert not any(check.advice for check in checks.values())
     assert list(checks) == [
@@ -56,6 +59,7 @@ def test_a_good_store_is_all_ok(tmp_path: Path) -> None:
         "Run index",
         "Artifacts",
         "Greenroom's database",
+        "Worker",
     ]
     assert str(tmp_path / "home") in checks["Settings"].finding
     assert "mlflow " in checks["Versions"].finding
@@ -230,3 +234,19 @@ def test_a_server_that_is_not_there_is_a_problem(tmp_path: Path, monkeypatch: py
     check = found(workspace_on(uri, tmp_path / "home"))["Tracking store"]
     assert check.verdict is Verdict.PROBLEM
     assert "does not answer" in check.finding
+
+
+def test_a_missing_worker_and_a_broken_project_are_noted_with_what_to_do(tmp_path: Path) -> None:
+    projects = (ProjectSetting("demand", str(tmp_path / "nowhere")),)
+    checks = found(workspace_on(stores.new_sqlite(tmp_path), tmp_path / "home", projects=projects))
+    assert checks["Worker"].verdict is Verdict.NOTE
+    assert "greenroom worker" in checks["Worker"].advice
+    assert checks["Project"].finding.startswith("demand: ")
+
+
+def test_the_extra_that_a_trading_agent_needs_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.training.desk.find_spec", lambda name: None)
+    checks = found(workspace_on(stores.new_sqlite(tmp_path), tmp_path / "home"))
+    assert checks["Trading agents"].advice == 'Run: pip install "greenroom[rl]"'
