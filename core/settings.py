@@ -17,6 +17,8 @@ from core.access import Role
 from core.errors import BadInputError
 from core.forecasts.bands import DEFAULT_THRESHOLDS, Threshold, read_thresholds
 from core.registry.gates.configuration import DEFAULT_BOOK, GateBook, read_gates
+from core.registry.monitoring.configuration import WatchBook, read_watch
+from core.registry.retention.configuration import RetentionSettings, read_retention
 from core.training.configuration import DEFAULT_TRAINING, TrainingSettings, read_training
 from core.training.projects.settings import read_projects
 from core.training.projects.types import ProjectSetting
@@ -34,6 +36,8 @@ _ENVIRONMENT = {
 CONFIG_VARIABLE = "GREENROOM_CONFIG"
 _OF_JOBS = ("GREENROOM_JOB", "GREENROOM_JOB_DIR", "GREENROOM_PROGRESS")
 """What a job is told by who runs it; no settings."""
+_RETENTION = RetentionSettings()
+_NOT_WATCHED = WatchBook()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,10 @@ class Settings:
     registry : RegistrySettings
     gates : GateBook
         What a version must pass before it moves up.
+    retention : RetentionSettings
+        What is old enough to go.
+    watch : WatchBook
+        What a model's live figures must reach.
     training : TrainingSettings
     projects : tuple of ProjectSetting
         What can be launched besides the built-in project.
@@ -119,6 +127,8 @@ class Settings:
     role: str | None = None
     registry: RegistrySettings = RegistrySettings()
     gates: GateBook = DEFAULT_BOOK
+    retention: RetentionSettings = _RETENTION
+    watch: WatchBook = _NOT_WATCHED
     training: TrainingSettings = DEFAULT_TRAINING
     projects: tuple[ProjectSetting, ...] = ()
     api: ApiSettings = ApiSettings()
@@ -250,6 +260,10 @@ def _checked(key: str, value: Any, place: str) -> Any:
         if not isinstance(value, Mapping):
             raise BadInputError(f'gates in {place} must be a table of tables such as [gates."*"].')
         return read_gates(value, place)
+    if key == "retention":
+        return value if isinstance(value, RetentionSettings) else read_retention(value, place)
+    if key == "watch":
+        return value if isinstance(value, WatchBook) else read_watch(value, place)
     if key == "training":
         return value if isinstance(value, TrainingSettings) else read_training(value, place)
     if key == "projects":

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from core.backtests.desk import BacktestDesk, LoggedRun
     from core.forecasts.desk import ForecastDesk
     from core.registry.desk import RegistryDesk
+    from core.registry.monitoring.live import LiveWatch
+    from core.registry.retention.desk import RetentionDesk
     from core.runs.explorer import RunExplorer
     from core.runs.keeper import Keeper
     from core.runs.saved_views import SavedViews
+    from core.tokens import Tokens
     from core.training.desk import TrainingDesk
+    from core.training.schedule.desk import ScheduleDesk
     from core.workspace_training import TrainingParts
 
 if TYPE_CHECKING:
@@ -62,6 +66,9 @@ class Workspace:
     forecasts : ForecastDesk
     registry : RegistryDesk
     training : TrainingDesk
+    retention : RetentionDesk
+    live : LiveWatch
+    tokens : Tokens
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -134,13 +141,52 @@ class Workspace:
         """What the training desk and a worker share."""
         from core.workspace_training import TrainingParts
 
+        def schedules(desk: TrainingDesk) -> ScheduleDesk:
+            from core.workspace_schedule import wire_schedules
+
+            return wire_schedules(self, desk)
+
         return TrainingParts(
-            self.settings, self.address, lambda: self.database, lambda: self.registry, lambda: clock.now()
+            self.settings,
+            self.address,
+            lambda: self.database,
+            lambda: self.registry,
+            schedules,
+            lambda: clock.now(),
         )
 
+    @_made_once
+    def retention(self) -> RetentionDesk:
+        """Clears away old versions and runs."""
+        from core.workspace_retention import wire_retention_desk
+
+        return wire_retention_desk(self, self.settings.retention)
+
+    @_made_once
+    def live(self) -> LiveWatch:
+        """Judges the live figures of what is in Production."""
+        from core.workspace_registry import RunsAndTables, readers
+        from core.workspace_retention import wire_live_watch
+
+        evidence = RunsAndTables(lambda: self.runs, lambda: self.backtests, lambda: self.forecasts)
+        return wire_live_watch(
+            self, self.settings.watch, readers(self.settings, self.address, evidence).measures
+        )
+
+    @_made_once
+    def tokens(self) -> Tokens:
+        """The tokens of the REST API."""
+        from core.audit import AuditTrail
+        from core.tokens import Tokens
+
+        trail = AuditTrail(lambda: self.database, self.address.key, lambda: clock.now())
+        return Tokens(lambda: self.database, trail, lambda: clock.now())
+
     def chores(self) -> tuple[Callable[[], None], ...]:
-        """Return what a worker looks after besides jobs."""
-        return ()
+        """Return what a worker looks after besides jobs; each is called every second or two."""
+        from core.chores import chores
+
+        return chores(self)
 
     @_made_once
     def keeper(self) -> Keeper:

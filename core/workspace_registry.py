@@ -75,11 +75,16 @@ def wire_registry_desk(
         Requests(engine, address.key),
         LoadTests(engine, address.key),
         registry,
-        _Reading(settings, address, evidence).readers(),
+        readers(settings, address, evidence),
         DeskRules(settings.registry.two_person_rule, settings.gates),
         engine,
         now,
     )
+
+
+def readers(settings: Settings, address: StoreAddress, evidence: RunsAndTables) -> Readers:
+    """Return what the registry asks of runs, backtests, forecasts and artifacts."""
+    return _Reading(settings, address, evidence).readers()
 
 
 class _Reading:

@@ -34,6 +34,7 @@ class TrainingParts:
         address: StoreAddress,
         engine: Callable[[], Engine],
         registry: Callable[[], RegistryDesk],
+        schedules: Callable[[TrainingDesk], ScheduleDesk],
         now: clock.Clock,
     ) -> None:
         self._settings = settings
@@ -50,7 +51,7 @@ class TrainingParts:
             self.tickets,
             AuditTrail(engine, address.key, now),
             self._refuse_old_schema,
-            self._schedules,
+            schedules,
             settings.training,
             self._home,
             now,
@@ -67,7 +68,7 @@ class TrainingParts:
             start_runner(self._settings, self._address.key, job_id, again=True)
 
         care = JobCare(self.store, self.runs(), self._home, follow, self.desk.make_missing_run, self._now)
-        return Worker(self._settings, self.store, self.runs(), self.tickets(), care, chores)
+        return Worker(self._settings, self.store, self.tickets(), care, chores)
 
     def close(self) -> None:
         """Give back connections."""
@@ -85,6 +86,3 @@ class TrainingParts:
         from core.training.jobs.runs import JobRuns
 
         return JobRuns(destination(self._settings))
-
-    def _schedules(self, desk: TrainingDesk) -> ScheduleDesk:
-        raise NotImplementedError

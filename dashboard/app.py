@@ -25,6 +25,7 @@ def main() -> None:
         st.Page("views/stores.py", title="Stores", icon=":material/storefront:"),
         st.Page("views/registry.py", title="Registry", icon=":material/inventory_2:"),
         st.Page("views/approvals.py", title="Approvals", icon=":material/fact_check:"),
+        st.Page("views/training.py", title="Training", icon=":material/model_training:"),
         st.Page("views/audit.py", title="Audit", icon=":material/history:"),
         st.Page("views/health.py", title="Health", icon=":material/monitor_heart:"),
     ]

@@ -1,15 +1,27 @@
-"""The ASGI app that `greenroom up` serves."""
+"""The ASGI app that `greenroom up` serves: the pages, and the REST API under /api."""
 
 from pathlib import Path
 
 import streamlit as st
+from starlette.routing import Mount
 
+from core.api.app import create_app
 from core.backtests import libraries
 from core.runs import filters
+from core.workspace import Workspace
 
 # The first visitor shall not wait for MLflow's parser, nor for what measures backtests. Not in a thread: two
 # threads that import pandas at the same time can each see half of it.
 filters.warm_up()
 libraries.warm_up()
 
-app = st.App(Path(__file__).parent / "app.py")
+
+def _workspace() -> Workspace:
+    """Return the workspace of the pages."""
+    # Imported when first asked: what it caches with looks for Streamlit's runtime, which is not there yet.
+    from dashboard import data
+
+    return data.workspace()
+
+
+app = st.App(Path(__file__).parent / "app.py", routes=[Mount("/api", create_app(_workspace))])

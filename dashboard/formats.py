@@ -66,6 +66,28 @@ _REQUEST_LABELS = {
     "lapsed": "◌ Lapsed",
     "promoted": "★ Promoted",
 }
+_JOB_LABELS = {
+    "queued": "◷ Queued",
+    "running": "● Running",
+    "stopping": "◼ Stopping",
+    "finished": "✓ Finished",
+    "failed": "✕ Failed",
+    "stopped": "■ Stopped",
+    "lost": "⚠ Lost",
+}
+_OUTCOME_LABELS = {
+    "staged": "✓ Staged",
+    "refused": "◌ Refused",
+    "failed": "✕ Failed",
+    "stopped": "■ Stopped",
+}
+_VERDICT_LABELS = {
+    "better": "▲ Better",
+    "same": "= Same",
+    "worse": "▼ Worse",
+    "first": "◦ First",
+    "unknown": "? Unknown",
+}
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -218,6 +240,40 @@ def action_label(action: str) -> str:
 def request_label(state: str) -> str:
     """Name where a promotion request stands with a sign and a word."""
     return _labelled(state, _REQUEST_LABELS)
+
+
+def job_label(state: str) -> str:
+    """Name where a job stands with a sign and a word."""
+    return _labelled(state, _JOB_LABELS)
+
+
+def outcome_label(outcome: str | None) -> str:
+    """Name how a retraining ended with a sign and a word; None is one that goes on."""
+    return "● Under way" if outcome is None else _labelled(outcome, _OUTCOME_LABELS)
+
+
+def verdict_label(word: str) -> str:
+    """Name how a challenger does against the champion with a sign and a word."""
+    return _labelled(word, _VERDICT_LABELS)
+
+
+def done_of(done: float, total: float, what: str) -> str:
+    """Write how far something is: 3 of 45 stores; words that count already stay as they are."""
+    if any(character.isdigit() for character in what):
+        return what
+    counted = f"{number(done)} of {number(total)}" if total > 0 else number(done)
+    return f"{counted} {what}".rstrip()
+
+
+def time_left(seconds: float | None) -> str:
+    """Write how long something will take yet, no more exactly than is known: 40 s left, 2 min left."""
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    if seconds < 60:
+        return f"{max(math.ceil(seconds), 1)} s left"
+    if seconds < 3570:
+        return f"{round(seconds / 60)} min left"
+    return f"{duration(seconds)} left"
 
 
 def weekday_time(time: datetime, zone: tzinfo | None = None) -> str:

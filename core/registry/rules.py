@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from core.errors import RefusedError
+from core.registry.retention.marks import DELETED_TAG, is_gone
 from core.registry.types import Model, Stage, Version
 
 _WAYS: Final = {
@@ -158,9 +159,10 @@ def plan_rollback(model: Model, version: int, why: str) -> Plan:
     NotFoundError
         If the model has no such version.
     RefusedError
-        If the version was never promoted: it is in None.
+        If the version was never promoted: it is in None; or if it was removed.
     """
     one = model.version(version)
+    _refuse_gone(one)
     if one.stage is Stage.NONE:
         raise RefusedError(
             f"{model.name} v{version} is in None: a rollback goes to a version that was in Production before."
@@ -254,8 +256,19 @@ def _plan(model: Model, act: Act, one: Version, to_stage: Stage, why: str) -> Pl
     return Plan(model.name, act, one.version, to_stage, tuple(moves), champions, why)
 
 
+def _refuse_gone(one: Version) -> None:
+    if is_gone(one):
+        raise RefusedError(
+            f"{one.model} v{one.version} was removed at {one.tags[DELETED_TAG]}. `greenroom retention trash` lists it, "
+            "and `greenroom retention undo` brings it back."
+        )
+
+
 def _refuse_unready(one: Version, to_stage: Stage) -> None:
-    if one.status != "READY" and to_stage in (Stage.STAGING, Stage.PRODUCTION):
+    if to_stage not in (Stage.STAGING, Stage.PRODUCTION):
+        return
+    _refuse_gone(one)
+    if one.status != "READY":
         raise RefusedError(
             f"{one.model} v{one.version} is not ready: MLflow says {one.status}. Register it again if it stays so."
         )

@@ -17,6 +17,7 @@ from core.errors import NotFoundError, RefusedError
 from core.registry import history, seen
 from core.registry.promotion import Outcome, Promoter
 from core.registry.reading.base import RegistrySource
+from core.registry.retention.trash import being_purged
 from core.registry.seen import How, Seen, SeenVersions
 from core.registry.types import Model, Stage
 from core.schema import audit_head
@@ -272,7 +273,10 @@ class RegistryWatch:
             self._trail.append(connection, GREENROOM, news)
 
     def _record_changes(self, connection: Connection, model: Model, known: SeenVersions) -> None:
-        changes = seen.outside_changes(model, known, self._now())
+        # Retention's own deletions are no news from outside; where it died over one, its own look records that.
+        ours = being_purged(connection, self._store_key, model.name)
+        found = seen.outside_changes(model, known, self._now())
+        changes = [one for one in found if one.to_stage is not None or one.version not in ours]
         for change in changes:
             action = history.OUTSIDE if change.to_stage is not None else history.DELETED_OUTSIDE
             news = News(

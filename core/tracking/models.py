@@ -167,12 +167,12 @@ def _stable_baselines3(
     seen, acts = model.observation_space, model.action_space
 
     def write(folder: Path) -> None:
-        import mlflow.pyfunc
-
         path = folder / "model"
         code = folder / f"{_LOADER}.py"
         shutil.copyfile(sb3_loader.__file__, code)
         with _quiet():
+            import mlflow.pyfunc  # warns about type hints of its own
+
             mlflow.pyfunc.save_model(
                 str(path),
                 loader_module=_LOADER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,17 +13,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import sqlalchemy as sa
-
 from core import clock
 from core.access import Actor, Permission
 from core.audit import AuditTrail, News
 from core.errors import BadInputError, GreenroomError, NotFoundError, RefusedError
-from core.schema import jobs as jobs_table
 from core.training.configuration import TrainingSettings
 from core.training.jobs.heartbeat import WorkerState, worker_state
 from core.training.jobs.logs import read_log
-from core.training.jobs.place import job_place
+from core.training.jobs.place import job_place, take_lock
 from core.training.jobs.store import JobStore
 from core.training.jobs.tickets import TicketQueue
 from core.training.projects.catalogue import Projects
@@ -146,14 +144,7 @@ class TrainingDesk:
         with self._store.transaction() as connection:
             job_id = self._store.add(connection, self._named(request), values, by.name)
             self._record(connection, by, "launched", job_id, request, values)
-        job = self._store.job(job_id)
-        try:
-            self._make_run(job, request.tags)
-        except GreenroomError as error:
-            self._give_up(job_id, str(error))
-            raise
-        self._queue(1)
-        return self._store.job(job_id)
+        return self._queued(job_id, request.tags)
 
     def sweep(self, request: LaunchRequest, grid: Mapping[str, Sequence[str]], by: Actor) -> Sweep:
         """Launch a job for every combination of some values, under one parent run."""
@@ -189,7 +180,7 @@ class TrainingDesk:
             )
         try:
             for job_id in ids:
-                self._make_run(self._store.job(job_id), request.tags)
+                self._make_run(job_id, request.tags)
         except GreenroomError as error:
             for job_id in ids:
                 self._give_up(job_id, str(error))
@@ -215,33 +206,12 @@ class TrainingDesk:
         request = replace(request_of(job), resumes=job.id)
         values = self._checked(request)
         with self._store.transaction() as connection:
-            # Two people who resume the same job at once: the row is locked by who comes first.
-            connection.execute(
-                sa.update(jobs_table)
-                .where(jobs_table.c.id == job.id)
-                .values(told=True, made_from=job.made_from)
-            )
-            twin = connection.execute(
-                sa.select(jobs_table.c.id).where(
-                    jobs_table.c.store_key == self._store.store_key,
-                    jobs_table.c.run_id == job.run_id,
-                    jobs_table.c.state.in_((str(JobState.QUEUED), str(JobState.RUNNING))),
-                )
-            ).scalar()
+            twin = self._store.open_twin(connection, job.run_id)
             if twin is not None:
                 raise RefusedError(f"Job {twin} goes on with the run of job {job_id} already.")
             made = self._store.add(connection, request, values, by.name, job.sweep_id)
             self._record(connection, by, "resumed", made, request, values)
-            connection.execute(
-                sa.update(jobs_table).where(jobs_table.c.id == made).values(run_id=job.run_id, name=job.name)
-            )
-        try:
-            self._runs().again(job.run_id, made)
-        except NotFoundError as error:
-            self._give_up(made, str(error))
-            raise
-        self._queue(1)
-        return self._store.job(made)
+        return self._queued(made, {})
 
     def can_resume(self, job: Job) -> bool:
         """Say whether the entry point of a job goes on where it stopped."""
@@ -304,22 +274,59 @@ class TrainingDesk:
         }
         self._trail.append(connection, by, News(action, details=details))
 
-    def make_missing_run(self, job: Job) -> None:
-        """Make the MLflow run of a job whose launch was cut off before."""
-        self._make_run(job, {}, again=True)
+    def _queued(self, job_id: int, tags: Mapping[str, str]) -> Job:
+        """Make the run of a job that was recorded, and queue it."""
+        try:
+            self._make_run(job_id, tags)
+        except GreenroomError as error:
+            self._give_up(job_id, str(error))
+            raise
+        self._queue(1)
+        return self._store.job(job_id)
 
-    def _make_run(self, job: Job, tags: Mapping[str, str], *, again: bool = False) -> None:
-        parent = None
-        if job.sweep_id is not None:
-            sweep = self.sweep_of(job.sweep_id)
-            parent = sweep.run_id
-            if parent is None:
-                parent = self._runs().make_parent(
-                    job.experiment, sweep.name, sweep.id, sweep.asked_by, again=again
-                )
-                self._store.set_sweep_run(sweep.id, parent)
+    def make_missing_run(self, job: Job) -> None:
+        """Make the MLflow run of a job whose launch was cut off before; nothing where that is still at it."""
+        self._make_run(job.id, {}, again=True)
+
+    def _make_run(self, job_id: int, tags: Mapping[str, str], *, again: bool = False) -> None:
+        place = job_place(self._home, self._store.store_key, job_id)
+        place.make()
+        # A long sweep and the worker that mends its launch may come to the same job.
+        held = take_lock(place.making, wait=not again)
+        if held is None:
+            return
+        try:
+            job = self._store.job(job_id)
+            if job.run_id is None and job.state is JobState.QUEUED:
+                self._make_run_of(job, tags, again=again)
+        finally:
+            os.close(held)
+
+    def _make_run_of(self, job: Job, tags: Mapping[str, str], *, again: bool) -> None:
+        if job.resumes is not None:
+            run_id = self._store.job(job.resumes).run_id
+            if run_id is None:
+                raise NotFoundError(f"Job {job.resumes}, which is resumed, has no run.")
+            self._runs().again(run_id, job.id)
+            self._store.set_run(job.id, run_id, job.name)
+            return
+        parent = None if job.sweep_id is None else self._parent_of(job, job.sweep_id, again=again)
         run_id, name = self._runs().make(job, self._given(job), tags, parent, again=again)
-        self._store.set_run(job.id, run_id, name)
+        # Another machine, whose locks are not seen here, may have been faster.
+        if not self._store.set_run(job.id, run_id, name) and self._store.job(job.id).run_id != run_id:
+            self._runs().discard(run_id)
+
+    def _parent_of(self, job: Job, sweep_id: int, *, again: bool) -> str:
+        sweep = self.sweep_of(sweep_id)
+        if sweep.run_id is not None:
+            return sweep.run_id
+        made = self._runs().make_parent(job.experiment, sweep.name, sweep.id, sweep.asked_by, again=again)
+        if not self._store.set_sweep_run(sweep.id, made):
+            there = self.sweep_of(sweep_id).run_id
+            if there is not None and there != made:
+                self._runs().discard(made)
+                return there
+        return made
 
     def _given(self, job: Job) -> dict[str, str]:
         """Return the parameters that differ from their defaults: what `mlflow run` would log."""
@@ -391,11 +398,7 @@ class TrainingDesk:
 
     def changed(self) -> tuple[Any, ...]:
         """Return something that is another one after every change of a job; cheap, for pages that look every second."""
-        query = sa.select(
-            sa.func.count(), sa.func.max(jobs_table.c.ended_at), sa.func.max(jobs_table.c.started_at)
-        ).where(jobs_table.c.store_key == self._store.store_key)
-        with self._store.transaction() as connection:
-            return tuple(connection.execute(query).one())
+        return self._store.changed()
 
     def log(self, job_id: int, *, start: int | None = None, most: int = 65_536) -> LogPart:
         """Return a piece of the log of a job; None as `start` means its end."""

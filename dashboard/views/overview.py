@@ -1,4 +1,4 @@
-"""Overview: what is in the store, what ran lately, what failed, how fresh the index is."""
+"""Overview: what is in Production, what is trained, what ran lately, what failed, how fresh the index is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.runs.explorer import Matches, RunExplorer, RunsRequest
 from core.runs.filters import equals
 from dashboard import data
 from dashboard.formats import ago, escape_markdown, short_id, status_label
-from dashboard.widgets import champions, links, states, tables
+from dashboard.widgets import champions, links, states, tables, training_overview
 
 _LATEST = 8
 
@@ -30,6 +30,7 @@ def render() -> None:
         )
         return
     champions.draw(workspace)
+    training_overview.draw(workspace)
     _headline(runs, everything)
     left, right = st.columns([3, 2])
     with left:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import polars as pl
@@ -15,6 +14,7 @@ from core.runs.filters import equals
 from core.runs.reproducibility import check_hashes
 from core.runs.sources.uris import StoreKind
 from core.runs.types import Run
+from core.training.types import JOB_TAG
 from dashboard import data
 from dashboard.charts.sparkline import sparkline
 from dashboard.formats import (
@@ -28,11 +28,19 @@ from dashboard.formats import (
     short_id,
     status_label,
 )
-from dashboard.widgets import artifact_browser, choices, history_panel, links, run_versions, states, tables
+from dashboard.widgets import (
+    artifact_browser,
+    choices,
+    history_panel,
+    links,
+    rereading,
+    run_versions,
+    states,
+    tables,
+)
 
 _HEADLINE_METRICS = 6
 _SPARKLINES = 20
-_REREAD_SECONDS = 5.0
 
 
 def render() -> None:
@@ -43,7 +51,7 @@ def render() -> None:
         _choose(runs)
         return
     try:
-        _reread(runs, runs.run(wanted).run_id)
+        rereading.reread(runs, runs.run(wanted).run_id)
         run = runs.run(wanted)
     except NotFoundError as error:
         states.failed(error)
@@ -67,21 +75,6 @@ def _choose(runs: RunExplorer) -> None:
     if text:
         links.open_run(text.strip())
     st.page_link(links.RUNS_PAGE, label="Find a run", icon=":material/table_rows:")
-
-
-def _reread(runs: RunExplorer, run_id: str) -> None:
-    """Read this run from the store when it is opened, and every few seconds, so that no edit is missed."""
-    last_id, last_time = st.session_state.get("reread", ("", 0.0))
-    if last_id == run_id and time.monotonic() - last_time < _REREAD_SECONDS:
-        return
-    try:
-        runs.refresh_run(run_id)
-    except GreenroomError:
-        return  # the banner says that the store is down; the index still knows the run
-    st.session_state["reread"] = (run_id, time.monotonic())
-    snapshot = runs.index.snapshot()
-    if snapshot is not None:
-        st.session_state["shown_generation"] = snapshot.generation
 
 
 def _header(runs: RunExplorer, run: Run) -> None:
@@ -122,6 +115,7 @@ def _header(runs: RunExplorer, run: Run) -> None:
             st.page_link(
                 links.STORES_PAGE, label="Stores", query_params=pipeline, icon=":material/storefront:"
             )
+        _job(run)
         address = data.workspace().address
         if address.kind is StoreKind.HTTP:
             url = f"{address.shown}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
@@ -134,6 +128,18 @@ def _header(runs: RunExplorer, run: Run) -> None:
         with st.container(horizontal=True, gap="large"):
             for key, value in shown:
                 st.metric(escape_markdown(key), number(value), width="content", help=repr(value))
+
+
+def _job(run: Run) -> None:
+    """Draw the ways to the job that made this run, and to launching it once more."""
+    number_of = run.tags.get(JOB_TAG, "")
+    if not number_of.isdecimal() or len(number_of) > 15:
+        return
+    for label, query, icon in (
+        (f"Job {number_of}", links.job_query(int(number_of)), ":material/model_training:"),
+        ("Train again", links.again_query(int(number_of)), ":material/replay:"),
+    ):
+        st.page_link(links.TRAINING_PAGE, label=label, query_params=query, icon=icon)
 
 
 def _pipeline(run: Run) -> dict[str, str]:

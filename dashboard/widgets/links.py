@@ -14,6 +14,7 @@ BACKTESTS_PAGE = "views/backtests.py"
 STORES_PAGE = "views/stores.py"
 REGISTRY_PAGE = "views/registry.py"
 APPROVALS_PAGE = "views/approvals.py"
+TRAINING_PAGE = "views/training.py"
 AUDIT_PAGE = "views/audit.py"
 
 
@@ -53,3 +54,23 @@ def model_query(model: str, version: int | None = None) -> dict[str, str]:
 def request_url(number: int) -> str:
     """Return the address of a promotion request, relative to any page."""
     return f"approvals?request={number}"
+
+
+def job_query(job_id: int) -> dict[str, str]:
+    """Return what the Training page needs to show a job."""
+    return {"job": str(job_id)}
+
+
+def again_query(job_id: int) -> dict[str, str]:
+    """Return what the Training page needs to offer a job's training once more, to be changed or not."""
+    return {"section": "Launch", "from": str(job_id)}
+
+
+def schedule_query(model: str) -> dict[str, str]:
+    """Return what the Training page needs to show how a model is retrained."""
+    return {"section": "Schedules", "model": model}
+
+
+def job_url(job_id: int) -> str:
+    """Return the address of a job, relative to any page."""
+    return f"training?job={job_id}"

@@ -31,6 +31,8 @@ class Launch:
         What is added to the environment.
     mark : str
         The value of `core.training.jobs.processes.MARK`.
+    log : Path
+        Where its output is kept: an engine that finds a job again hands over what comes after that.
     address : str or None
         Of the cluster.
     runtime_env : mapping
@@ -42,6 +44,7 @@ class Launch:
     folder: Path
     environment: Mapping[str, str]
     mark: str
+    log: Path
     resources: Resources
     address: str | None = None
     runtime_env: Mapping[str, Any] | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -89,8 +88,6 @@ class LocalProcess:
         return self._process.poll()
 
     def stop(self) -> bool:
-        with suppress(ProcessLookupError, PermissionError):
-            self._process.send_signal(signal.SIGCONT)
         gone = processes.end_all(self._mark, self._process.pid, _GRACE_SECONDS)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from core import clock
-from core.errors import GreenroomError, NotFoundError, SourceError
+from core.errors import GreenroomError, NotFoundError, RefusedError, SourceError
 from core.training.jobs.place import JobPlace, job_place
 from core.training.jobs.processes import end_all, mark_of
 from core.training.jobs.runner import Ended, lost_sentence, read_end
@@ -52,6 +52,7 @@ class JobCare:
         self._follow = follow
         self._make_run = make_run
         self._now = now
+        self._begun: set[int] = set()
 
     def recover(self) -> None:
         """Find jobs that are said to run and do not: end what is left of them, and say how they ended.
@@ -86,17 +87,17 @@ class JobCare:
         if job.state is not JobState.RUNNING:
             return
         found = read_end(place)
-        if found is None and job.engine is not EngineKind.LOCAL and place.begun.exists():
+        if found is None and job.engine is EngineKind.RAY and place.begun.exists():
             return
         # What it started must be gone before anybody is told that it is over.
         end_all(mark_of(self._store.store_key, job.id), None, 0.0)
         if found is not None:
             ended, at = found
             self._store.end(job.id, ended.state, ended.reason, ended.exit_code, at)
-        elif not place.begun.exists() and job.stop_asked_by is None:
+        elif job.host == socket.gethostname() and not place.begun.exists() and job.stop_asked_by is None:
             # Its process died before it started anything: nothing is done twice when it is run again.
             values = {"state": str(JobState.QUEUED), "host": None, "started_at": None, "heard_at": None}
-            self._store.change(job.id, JobState.RUNNING, values)
+            self._store.change(job.id, JobState.RUNNING, values, stop_asked_by=None)
         else:
             ended = Ended(JobState.LOST, lost_sentence(job), None)
             if job.stop_asked_by is not None:
@@ -109,6 +110,25 @@ class JobCare:
         if job.engine is EngineKind.RAY and place.begun.exists() and not place.end.exists():
             self._follow(job.id)
 
+    def tell_begun(self) -> None:
+        """Tell MLflow which jobs run, whichever worker has started them.
+
+        Raises
+        ------
+        DatabaseError
+        SourceError
+            If MLflow does not answer.
+        """
+        for job in self._store.jobs((JobState.RUNNING,), limit=None):
+            place = job_place(self._home, self._store.store_key, job.id)
+            if job.run_id is None or job.id in self._begun or not place.begun.exists():
+                continue
+            try:
+                self._runs.begin(job.run_id, resumed=job.resumes is not None)
+            except (NotFoundError, RefusedError) as error:
+                log.warning("MLflow is not told that job %d runs: %s", job.id, error)
+            self._begun.add(job.id)
+
     def tell(self) -> None:
         """Tell MLflow how jobs and sweeps ended; what it does not take now is told later.
 
@@ -119,12 +139,13 @@ class JobCare:
             If MLflow does not answer.
         """
         for job in self._store.untold():
-            if job.run_id is not None:
-                try:
-                    self._runs.end(job)
-                except NotFoundError as error:
-                    log.warning("The run of job %d is gone: %s", job.id, error)
-            self._store.told(job.id)
+            try:
+                self._runs.end(job)
+            except (NotFoundError, RefusedError) as error:
+                # No later try will change that, and others wait behind it.
+                log.warning("MLflow is not told how job %d ended: %s", job.id, error)
+            self._store.told(job.id, job.run_id)
+            self._begun.discard(job.id)
         for sweep in self._store.sweeps(limit=None, open_only=True):
             if not sweep.states or any(not state.is_over for state in sweep.states):
                 continue
@@ -137,7 +158,7 @@ class JobCare:
     def _end_parent(self, run_id: str, status: str) -> None:
         try:
             self._runs.end_parent(run_id, status)
-        except NotFoundError as error:
+        except (NotFoundError, RefusedError) as error:
             log.warning("The run of a sweep is gone: %s", error)
 
     def mend_launches(self) -> None:

@@ -7,14 +7,13 @@ import re
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 from core.redaction import redact
 from core.training.types import LogPart, Progress
 
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_REWRITTEN: Final = re.compile(r"[^\n]*\r(?!\n)")
 _PERCENT: Final = re.compile(rb"(\d{1,3})%\|")
 _LAST: Final = 4_096
 
@@ -67,7 +66,9 @@ class LogWriter:
 
 
 def read_log(path: Path, start: int | None = None, most: int = 65_536) -> LogPart:
-    """Read a piece of a log, whole lines where it can be.
+    """Read a piece of a log: whole lines where they are no longer than the piece, and never a part of a character.
+
+    Pieces that each begin where the one before ended make up the whole.
 
     Parameters
     ----------
@@ -91,15 +92,33 @@ def read_log(path: Path, start: int | None = None, most: int = 65_536) -> LogPar
     except FileNotFoundError:
         return LogPart("", 0, 0, 0)
     if at_end and begin:
-        cut = content.find(b"\n") + 1
+        cut = content[:-1].find(b"\n") + 1 or _first_character(content)
         content, begin = content[cut:], begin + cut
+    elif begin + len(content) < size:
+        content = content[: content.rfind(b"\n") + 1 or _last_character(content) or len(content)]
     return LogPart(readable(content), begin, begin + len(content), size)
 
 
 def readable(content: bytes) -> str:
     """Return text for people: no escape sequences, no control characters, of rewritten lines the last state."""
-    text = _ESCAPES.sub("", content.decode("utf-8", "replace")).replace("\r\n", "\n")
-    return _CONTROLS.sub("", _REWRITTEN.sub("", text))
+    text = _ESCAPES.sub("", content.decode("utf-8", "replace"))
+    if "\r" in text:
+        text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    return _CONTROLS.sub("", text)
+
+
+def _first_character(content: bytes) -> int:
+    """Return where the first whole character begins."""
+    return next((place for place, byte in enumerate(content[:4]) if byte & 0xC0 != 0x80), 0)
+
+
+def _last_character(content: bytes) -> int:
+    """Return where the last whole character ends."""
+    for back, byte in enumerate(reversed(content[-4:]), 1):
+        if byte & 0xC0 != 0x80:
+            wanted = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+            return len(content) - back if back < wanted else len(content)
+    return len(content)
 
 
 def progress_of(value: object, at: datetime) -> Progress | None:
@@ -107,9 +126,10 @@ def progress_of(value: object, at: datetime) -> Progress | None:
     if not isinstance(value, dict):
         return None
     done, total, what = value.get("done"), value.get("total"), value.get("what", "")
-    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (done, total))
-    if not numbers or not isinstance(what, str):
+    if not isinstance(what, str) or not _is_amount(done) or not _is_amount(total):
         return None
-    if not (0 <= float(done) < 1e15 and 0 <= float(total) < 1e15):  # type: ignore[arg-type]
-        return None
-    return Progress(float(done), float(total), readable(what[:200].encode()), at)  # type: ignore[arg-type]
+    return Progress(float(done), float(total), readable(what[:200].encode("utf-8", "replace")), at)
+
+
+def _is_amount(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15

@@ -51,6 +51,21 @@ class JobPlace:
         """Make the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
 
+    def begin(self) -> None:
+        """Note that a process of the job may be there from now on; known even after a power failure."""
+        with self.begun.open("ab") as file:
+            os.fsync(file.fileno())
+        folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @property
+    def making(self) -> Path:
+        """Locked by whoever makes the job's MLflow run."""
+        return self.folder / "making"
+
     def lock(self) -> int | None:
         """Take the lock that the supervising process holds as long as it lives; None where another holds it.
 
@@ -71,11 +86,11 @@ def job_place(home: Path, store_key: str, job_id: int) -> JobPlace:
     return JobPlace(home / "jobs" / store_key / str(job_id))
 
 
-def take_lock(path: Path) -> int | None:
-    """Take a lock that ends with its holders; None where it is taken."""
+def take_lock(path: Path, *, wait: bool = False) -> int | None:
+    """Take a lock that ends with its holders; None where it is taken and not waited for."""
     held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(held, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(held)
         return None
@@ -107,6 +122,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Return what a small file says; None where it is not there or says nothing that can be read."""
-    with suppress(OSError, ValueError), path.open("rb") as file:
+    # Whatever a job has written there: nesting without end, too.
+    with suppress(OSError, ValueError, RecursionError), path.open("rb") as file:
         return json.loads(file.read(65_536))
     return None

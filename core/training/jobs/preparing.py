@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -45,15 +46,26 @@ def ready(settings: Settings, job: Job, place: JobPlace) -> Launch:
         # A cluster has a Python of its own.
         python = "python" if job.engine is EngineKind.RAY else sys.executable
         arguments = argument_list(entry, values, python)
-    return Launch(
-        name=f"greenroom-{place.folder.parent.name}-{job.id}",
+    return replace(
+        ready_to_find(settings, job, place),
         arguments=arguments,
         folder=folder,
         environment=_environment(settings, job, place),
+        runtime_env=setting.ray_runtime_env if setting is not None else {},
+    )
+
+
+def ready_to_find(settings: Settings, job: Job, place: JobPlace) -> Launch:
+    """Return what is needed to find a job again that was started; its project may have changed since, or be gone."""
+    return Launch(
+        name=f"greenroom-{place.folder.parent.name}-{job.id}",
+        arguments=(),
+        folder=place.folder,
+        environment={},
         mark=mark_of(place.folder.parent.name, job.id),
+        log=place.log,
         resources=job.resources,
         address=settings.training.ray_address,
-        runtime_env=setting.ray_runtime_env if setting is not None else {},
     )
 
 

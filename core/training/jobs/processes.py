@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -61,11 +61,14 @@ def end_all(mark: str, group: int | None, grace_seconds: float) -> bool:
     Parameters
     ----------
     group : int or None
-        The process group of the job's first process.
+        The process group of the job's first process. Where it is given, this process has no other children than
+        those of the job, and what it has adopted is ended, too: a process may have thrown its mark away.
     grace_seconds : float
         How long they have after SIGTERM.
     """
     if _signal_all(mark, group, signal.SIGTERM):
+        # A process that somebody has halted hears of it only when it goes on.
+        _signal_all(mark, group, signal.SIGCONT)
         _wait_until_gone(mark, group, grace_seconds)
     deadline = time.monotonic() + 2.0
     # A process may start another one while it is being killed: until none is found.
@@ -82,7 +85,7 @@ def _signal_all(mark: str, group: int | None, number: signal.Signals) -> bool:
     if there and group is not None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, number)
-    found = [one for one in marked(mark) if not _is_zombie(one)]
+    found = _living(mark, group)
     for one in found:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(one, number)
@@ -93,14 +96,20 @@ def _wait_until_gone(mark: str, group: int | None, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         reap()
-        if not _group_alive(group) and not _alive(marked(mark)):
+        if not _group_alive(group) and not _living(mark, group):
             return
         time.sleep(0.05)
 
 
+def _living(mark: str, group: int | None) -> list[int]:
+    """Return the processes of a job, but for those that a group alone tells."""
+    found = {*marked(mark), *(_descendants() if group is not None else ())}
+    return [one for one in found if not _is_zombie(one)]
+
+
 def reap() -> None:
     """Take notice of adopted processes that have ended; the job's first one is waited for elsewhere."""
-    for child in _children():
+    for child in _children(os.getpid()):
         if child != _kept:
             with suppress(ChildProcessError):
                 os.waitpid(child, os.WNOHANG)
@@ -115,16 +124,19 @@ def keep_for_owner(pid: int | None) -> None:
     _kept = pid
 
 
-def _children() -> Iterable[int]:
+def _children(parent: int) -> list[int]:
     found: list[int] = []
     with suppress(OSError):
-        for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        for task in Path(f"/proc/{parent}/task").iterdir():
             found += [int(one) for one in (task / "children").read_text().split()]
     return found
 
 
-def _alive(pids: Iterable[int]) -> bool:
-    return any(not _is_zombie(pid) for pid in pids)
+def _descendants() -> list[int]:
+    found = _children(os.getpid())
+    for one in found:
+        found += _children(one)
+    return found
 
 
 def _is_zombie(pid: int) -> bool:

@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from core import clock
 from core.errors import DatabaseError, GreenroomError
@@ -33,6 +33,9 @@ _LOOK_SECONDS: Final = 0.25
 _HEAR_SECONDS: Final = 5.0
 _DISK_SECONDS: Final = 2.0
 _WAIT_FOR_DATABASE: Final = 900.0
+_LAST_WORDS_SECONDS: Final = 2.0
+TRY_LATER: Final = 75
+"""Exit code of a supervising process that could not take its job, for the database did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +74,15 @@ class Supervision:
             running = engine.find(launch)
             if running is None:
                 return Ended(JobState.LOST, lost_sentence(self._job), None)
-            self._log.say("found again after its supervising process was gone")
         else:
             problem = self._no_room()
             if problem:
                 return Ended(JobState.FAILED, problem, None)
+            why = self._why_stop()
+            if why is not None:
+                return Ended(*why, None)
             # From here on it may have been started: whoever finds it without this process must not start it again.
-            self._place.begun.touch()
+            self._place.begin()
             running = engine.start(launch)
         try:
             return self._stay(running)
@@ -85,26 +90,45 @@ class Supervision:
             running.close()
 
     def _stay(self, running: Running) -> Ended:
+        why: tuple[JobState, str] | None = None
         while True:
             running.pump(self._log.write, _LOOK_SECONDS)
-            code = running.poll()
+            try:
+                code = running.poll()
+            except EngineError as error:
+                return Ended(JobState.LOST, str(error), None)
             if code is not None:
                 running.pump(self._log.write, 0.2)
-                return self._over(code)
+                # What it was ended for, if that came through after its time.
+                return self._over(code) if code == 0 or why is None else Ended(*why, code)
             why = self._why_stop()
-            if why is not None:
-                return self._stop(running, *why)
+            ended = None if why is None else self._stop(running, *why)
+            if ended is not None:
+                return ended
 
-    def _stop(self, running: Running, state: JobState, reason: str) -> Ended:
+    def _stop(self, running: Running, state: JobState, reason: str) -> Ended | None:
+        """End it; None where a cluster does not answer, which has to be asked until it does."""
         gone = running.stop()
-        running.pump(self._log.write, 0.1)
-        code = running.poll()
+        if not gone and self._job.engine is EngineKind.RAY:
+            return None
+        code = self._last_words(running)
         if code == 0 and state is JobState.STOPPED:
             # It was done before it heard of it.
             return self._over(code)
         if not gone:
             reason += " Some of its processes could not be ended; look for them with ps."
         return Ended(state, reason, code)
+
+    def _last_words(self, running: Running) -> int | None:
+        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        while True:
+            running.pump(self._log.write, 0.1)
+            with suppress(EngineError):
+                code = running.poll()
+                if code is not None or time.monotonic() > deadline:
+                    return code
+                continue
+            return None
 
     def _over(self, code: int) -> Ended:
         if code == 0:
@@ -118,6 +142,7 @@ class Supervision:
         return Ended(JobState.FAILED, f"It exited with code {code}.{quoted}", code)
 
     def _why_stop(self) -> tuple[JobState, str] | None:
+        """Return how it ends if it is to be ended now."""
         now = time.monotonic()
         hours = self._settings.training.max_hours
         if self._told_to_end:
@@ -131,19 +156,23 @@ class Supervision:
             problem = self._no_room()
             if problem:
                 return JobState.FAILED, f"It was ended: {problem}"
-        asked = self._hear(now)
-        return None if asked is None else (JobState.STOPPED, f"Stopped by {asked}.")
-
-    def _hear(self, now: float) -> str | None:
-        """Tell the database that the job lives, if something is new or it is time; ask whether it is to be stopped."""
-        said = self._said()
         # A database that is away for a while does not end a training of days.
         with suppress(DatabaseError):
-            if said is None and now - self._heard < _HEAR_SECONDS:
-                return self._store.stop_asked(self._job.id)
-            self._heard = now
-            return self._store.hear(self._job.id, said)
+            state, asked = self._store.wanted(self._job.id)
+            if asked is not None:
+                return JobState.STOPPED, f"Stopped by {asked}."
+            if state is not JobState.RUNNING:
+                # Another machine has not heard of it for long, and somebody may have begun it anew since.
+                return JobState.LOST, f"It was ended, for it was said to be {state} while it ran."
+            self._hear(now)
         return None
+
+    def _hear(self, now: float) -> None:
+        """Tell the database that the job lives, if something is new or it is time."""
+        said = self._said()
+        if said is not None or now - self._heard >= _HEAR_SECONDS:
+            self._heard = now
+            self._store.hear(self._job.id, said)
 
     def _said(self) -> Progress | None:
         with suppress(OSError):
@@ -221,7 +250,7 @@ def engine_of(kind: EngineKind) -> Engine:
 
 def supervise(settings: Settings, store: JobStore, job_id: int, *, again: bool) -> None:
     """Take a job and stay with it until it is over; nothing where another process has it."""
-    from core.training.jobs.preparing import ready
+    from core.training.jobs.preparing import ready, ready_to_find
 
     place = job_place(settings.home.resolve(), store.store_key, job_id)
     place.make()
@@ -241,8 +270,9 @@ def supervise(settings: Settings, store: JobStore, job_id: int, *, again: bool) 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, watched.end_soon)
         try:
-            ended = watched.run(ready(settings, job, place), engine_of(job.engine), again=again)
-        except GreenroomError as error:
+            launch = (ready_to_find if again else ready)(settings, job, place)
+            ended = watched.run(launch, engine_of(job.engine), again=again)
+        except (GreenroomError, OSError) as error:
             unknown = isinstance(error, EngineError) and place.begun.exists() and again
             ended = Ended(JobState.LOST if unknown else JobState.FAILED, str(error), None)
         watched.close(ended)
@@ -257,8 +287,19 @@ def main() -> None:
 
     store_key, job_id, *more = sys.argv[1:]
     settings = read_settings()
-    engine = open_database(settings.database_uri, settings.home)
-    supervise(settings, JobStore(lambda: engine, store_key), int(job_id), again="--again" in more)
+    try:
+        engine = open_database(settings.database_uri, settings.home)
+    except GreenroomError as error:
+        _try_later(error)
+    try:
+        supervise(settings, JobStore(lambda: engine, store_key), int(job_id), again="--again" in more)
+    except DatabaseError as error:
+        _try_later(error)
+
+
+def _try_later(error: GreenroomError) -> NoReturn:
+    print(error, file=sys.stderr)  # noqa: T201 - into the supervising process's own log
+    sys.exit(TRY_LATER)
 
 
 def _signal_name(number: int) -> str:

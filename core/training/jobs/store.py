@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -82,12 +82,22 @@ class JobStore:
         )
         return _number(made)
 
-    def open_twin(self, run_id: str) -> int | None:
-        """Return a job that is queued or runs and has this MLflow run."""
-        query = sa.select(jobs.c.id).where(self._here, jobs.c.run_id == run_id, jobs.c.state.in_(_OPEN))
-        with self.transaction() as connection:
-            found: int | None = connection.execute(query.limit(1)).scalar()
-            return found
+    def open_twin(self, connection: Connection, run_id: str) -> int | None:
+        """Return a job that is queued or runs and has this MLflow run, or will have it.
+
+        Nobody else gets an answer for the same run before the caller's transaction has ended.
+        """
+        of_run = sa.and_(self._here, jobs.c.run_id == run_id)
+        # A change of nothing, which locks the rows.
+        connection.execute(sa.update(jobs).where(of_run).values(run_id=jobs.c.run_id))
+        ended = sa.select(jobs.c.id).where(of_run)
+        query = sa.select(jobs.c.id).where(
+            self._here,
+            jobs.c.state.in_(_OPEN),
+            sa.or_(jobs.c.run_id == run_id, jobs.c.resumes.in_(ended)),
+        )
+        found: int | None = connection.execute(query.limit(1)).scalar()
+        return found
 
     def transaction(self) -> Any:
         """Open a transaction of Greenroom's database."""
@@ -112,8 +122,8 @@ class JobStore:
         values = {"state": str(JobState.RUNNING), "host": host, "started_at": now, "heard_at": now}
         return self.change(job_id, JobState.QUEUED, values)
 
-    def hear(self, job_id: int, progress: Progress | None) -> str | None:
-        """Note a sign of life and how far the job is; return who wants it stopped."""
+    def hear(self, job_id: int, progress: Progress | None) -> None:
+        """Note a sign of life and how far the job is."""
         values: dict[str, Any] = {"heard_at": clock.text(self._now())}
         if progress is not None:
             said = {"done": progress.done, "total": progress.total, "what": progress.what}
@@ -124,17 +134,13 @@ class JobStore:
                 .where(self._here, jobs.c.id == job_id, jobs.c.state == str(JobState.RUNNING))
                 .values(**values)
             )
-            asked: str | None = connection.execute(
-                sa.select(jobs.c.stop_asked_by).where(self._here, jobs.c.id == job_id)
-            ).scalar()
-            return asked
 
-    def stop_asked(self, job_id: int) -> str | None:
-        """Return who wants a job stopped."""
+    def wanted(self, job_id: int) -> tuple[JobState, str | None]:
+        """Return the state a job is said to be in, and who wants it stopped."""
+        query = sa.select(jobs.c.state, jobs.c.stop_asked_by).where(self._here, jobs.c.id == job_id)
         with self.transaction() as connection:
-            query = sa.select(jobs.c.stop_asked_by).where(self._here, jobs.c.id == job_id)
-            asked: str | None = connection.execute(query).scalar()
-            return asked
+            state, asked = connection.execute(query).one()
+        return JobState(state), asked
 
     def end(self, job_id: int, state: JobState, reason: str, exit_code: int | None, at: datetime) -> bool:
         """End a running job; return whether it ran."""
@@ -146,21 +152,23 @@ class JobStore:
         }
         return self.change(job_id, JobState.RUNNING, values)
 
-    def set_run(self, job_id: int, run_id: str, name: str) -> None:
-        """Note the MLflow run of a job."""
-        with self.transaction() as connection:
-            where = sa.and_(self._here, jobs.c.id == job_id)
-            connection.execute(sa.update(jobs).where(where).values(run_id=run_id, name=name))
+    def set_run(self, job_id: int, run_id: str, name: str) -> bool:
+        """Note the MLflow run of a job; return False where it has one."""
+        # A job that was stopped meanwhile: MLflow is told of its end once more, for now there is a run.
+        values = {"run_id": run_id, "name": name, "told": False}
+        return self.change(job_id, tuple(JobState), values, run_id=None)
 
-    def set_sweep_run(self, sweep_id: int, run_id: str) -> None:
-        """Note the parent run of a sweep."""
+    def set_sweep_run(self, sweep_id: int, run_id: str) -> bool:
+        """Note the parent run of a sweep; return False where it has one."""
+        query = sa.update(sweeps).where(
+            sweeps.c.store_key == self.store_key, sweeps.c.id == sweep_id, sweeps.c.run_id.is_(None)
+        )
         with self.transaction() as connection:
-            connection.execute(sa.update(sweeps).where(sweeps.c.id == sweep_id).values(run_id=run_id))
+            return bool(connection.execute(query.values(run_id=run_id)).rowcount)
 
-    def told(self, job_id: int) -> None:
-        """Note that MLflow knows how a job ended."""
-        with self.transaction() as connection:
-            connection.execute(sa.update(jobs).where(self._here, jobs.c.id == job_id).values(told=True))
+    def told(self, job_id: int, run_id: str | None) -> None:
+        """Note that MLflow knows how a job with this run ended."""
+        self.change(job_id, tuple(JobState), {"told": True}, run_id=run_id)
 
     def end_sweep(self, sweep_id: int) -> None:
         """Note that all jobs of a sweep are over and MLflow knows it."""
@@ -230,10 +238,25 @@ class JobStore:
             found = {JobState(state): int(count) for state, count in connection.execute(query)}
         return {state: found.get(state, 0) for state in JobState}
 
-    def next_queued(self) -> int | None:
+    def changed(self) -> tuple[Any, ...]:
+        """Return something that is another one after every change of a job but how far it is."""
+        columns = (jobs.c.ended_at, jobs.c.started_at)
+        query = sa.select(
+            sa.func.count(),
+            *(sa.func.max(column) for column in columns),
+            *(sa.func.count(column) for column in (*columns, jobs.c.run_id, jobs.c.stop_asked_by)),
+            sa.func.sum(jobs.c.priority * jobs.c.id),
+        ).where(self._here)
+        with self.transaction() as connection:
+            return tuple(connection.execute(query).one())
+
+    def next_queued(self, other_than: Collection[int] = ()) -> int | None:
         """Return the job that is to run next; one whose MLflow run is not made yet waits."""
         query = sa.select(jobs.c.id).where(
-            self._here, jobs.c.state == str(JobState.QUEUED), jobs.c.run_id.is_not(None)
+            self._here,
+            jobs.c.state == str(JobState.QUEUED),
+            jobs.c.run_id.is_not(None),
+            jobs.c.id.not_in(tuple(other_than)),
         )
         with self.transaction() as connection:
             found: int | None = connection.execute(query.order_by(*_NEXT).limit(1)).scalar()

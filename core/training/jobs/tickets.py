@@ -100,7 +100,7 @@ class _JsonSerializer(Serializer):  # type: ignore[misc]
     def _deserialize(self, data: Any) -> Message:
         try:
             ident, name = json.loads(bytes(data))
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise GreenroomError("The queue holds something that is no ticket; it is left out.") from error
         return Message(
             str(ident), str(name), None, 0, 0, None, (), {}, None, None, None, None, None, None, None

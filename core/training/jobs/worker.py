@@ -21,7 +21,7 @@ from core.training.jobs.care import JobCare
 from core.training.jobs.heartbeat import only_worker
 from core.training.jobs.logs import read_log
 from core.training.jobs.place import JobPlace, job_place, take_lock
-from core.training.jobs.runs import JobRuns
+from core.training.jobs.runner import TRY_LATER
 from core.training.jobs.store import JobStore
 from core.training.jobs.tickets import TicketQueue
 from core.training.types import JobState
@@ -49,7 +49,6 @@ class Worker:
         self,
         settings: Settings,
         store: JobStore,
-        runs: JobRuns,
         tickets: TicketQueue,
         care: JobCare,
         chores: Sequence[Callable[[], None]] = (),
@@ -57,12 +56,14 @@ class Worker:
         self._settings = settings
         self._home = settings.home.resolve()
         self._store = store
-        self._runs = runs
         self._tickets = tickets
         self._care = care
         self._chores = chores
         self._stopping = threading.Event()
+        self._news = threading.Event()
         self._tries: dict[int, int] = {}
+        self._chosen: set[int] = set()
+        self._choosing = threading.Lock()
 
     def run(self, on_start: Callable[[], None] = lambda: None) -> None:
         """Work until `stop`; where another worker is at it, wait until that is gone.
@@ -86,6 +87,7 @@ class Worker:
         consumer = self._tickets.consumer(self._one, slots)
         looking = [
             threading.Thread(target=self._look, name="greenroom-care", daemon=True),
+            threading.Thread(target=self._tell, name="greenroom-telling", daemon=True),
             threading.Thread(target=self._do_chores, name="greenroom-chores", daemon=True),
         ]
         # What a crash left is put in order before anything new begins.
@@ -94,6 +96,7 @@ class Worker:
             thread.start()
         consumer.start()
         self._stopping.wait()
+        self._news.set()
         consumer.stop(graceful=True)
         for thread in looking:
             thread.join(timeout=10)
@@ -102,20 +105,39 @@ class Worker:
 
     def _one(self) -> None:
         """Run the job that is next, and the next one, as long as there are any and as soon as a place is free."""
-        while not self._stopping.is_set() and self._store.next_queued() is not None:
-            slot = self._free_slot()
-            if slot is None:
-                self._stopping.wait(_SLOT_PATIENCE)
-                continue
+        try:
+            while not self._stopping.is_set() and self._next() is not None:
+                slot = self._free_slot()
+                if slot is None:
+                    self._stopping.wait(_SLOT_PATIENCE)
+                else:
+                    self._run_next(slot)
+        except (GreenroomError, OSError) as error:
+            # The ticket is spent; another one is put into the queue for the job that waits.
+            log.warning("No job can be started now: %s", error)
+
+    def _next(self) -> int | None:
+        with self._choosing:
+            return self._store.next_queued(self._chosen)
+
+    def _run_next(self, slot: int) -> None:
+        """Start the job that is next, if there still is one, and stay with it."""
+        job_id = None
+        try:
             try:
-                # Another one may have come before it while the place was waited for.
-                job_id = self._store.next_queued()
-                if job_id is None:
-                    return
+                # Two threads that choose at once must not start the same job: one of them would do nothing for long.
+                with self._choosing:
+                    job_id = self._store.next_queued(self._chosen)
+                    if job_id is None:
+                        return
+                    self._chosen.add(job_id)
                 process = start_runner(self._settings, self._store.store_key, job_id, slot)
             finally:
                 os.close(slot)
             self._stay(process, job_id)
+        finally:
+            with self._choosing:
+                self._chosen.discard(job_id)
 
     def _free_slot(self) -> int | None:
         """Take one of the places for jobs; it is given back when this process and the supervising one let go of it."""
@@ -131,18 +153,22 @@ class Worker:
         while process.poll() is None and not self._stopping.is_set():
             if not begun and self._place_of(job_id).begun.exists():
                 begun = True
-                self._quietly(lambda: self._begin(job_id))
+                self._news.set()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
         if process.poll() is None:
+            # It goes on without this worker; told otherwise, Python complains of a process that nobody waited for.
+            process.returncode = 0
             return
-        if process.returncode:
-            self._quietly(lambda: self._did_not_start(job_id))
         self._quietly(self._care.recover)
-        self._quietly(self._care.tell)
+        self._news.set()
+        if process.returncode == TRY_LATER:
+            self._stopping.wait(_TRY_AGAIN_SECONDS)
+        elif process.returncode:
+            self._quietly(lambda: self._did_not_start(job_id))
 
     def _did_not_start(self, job_id: int) -> None:
-        """Give a job up whose supervising process cannot even take it, after some tries."""
+        """Give a job up whose supervising process does not come to start it, after some tries."""
         if self._store.job(job_id).state is not JobState.QUEUED:
             return
         self._tries[job_id] = self._tries.get(job_id, 0) + 1
@@ -158,22 +184,24 @@ class Worker:
     def _place_of(self, job_id: int) -> JobPlace:
         return job_place(self._home, self._store.store_key, job_id)
 
-    def _begin(self, job_id: int) -> None:
-        job = self._store.job(job_id)
-        if job.run_id is not None and job.state is JobState.RUNNING:
-            self._runs.begin(job.run_id)
-
     # Looking after
 
     def _look(self) -> None:
         made_up = 0.0
         while not self._stopping.is_set():
-            for look in (self._care.recover, self._care.mend_launches, self._care.tell):
-                self._quietly(look)
+            self._quietly(self._care.recover)
             if time.monotonic() - made_up > _TICKETS_EVERY:
                 made_up = time.monotonic()
                 self._quietly(lambda: self._care.make_up(self._tickets))
             self._stopping.wait(_LOOK_SECONDS)
+
+    def _tell(self) -> None:
+        # A thread of its own: an MLflow that hangs keeps no job from being started, stopped or found.
+        while not self._stopping.is_set():
+            self._news.clear()
+            for look in (self._care.tell_begun, self._care.mend_launches, self._care.tell):
+                self._quietly(look)
+            self._news.wait(_LOOK_SECONDS)
 
     def _do_chores(self) -> None:
         while not self._stopping.is_set():

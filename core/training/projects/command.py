@@ -107,7 +107,7 @@ def _by_bash(
     return (
         "bash",
         "-c",
-        f"{taken}; {script}" if taken else script,
+        f"{taken}; set --; {script}" if taken else script,
         "greenroom",
         *(one for _, one in handed),
     )

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from core.errors import BadInputError, GreenroomError
+from core.training import progress
 from core.training.stores.columns import GivenColumns
 from core.training.stores.engines import Engine
 from core.training.stores.models import ModelKind
@@ -147,6 +148,7 @@ class _Told:
             seconds = (now - began) / (done - before) * (total - done)
             left = f", {int(seconds // 60)} min {int(seconds % 60):02d} s left"
         click.echo(f"{done:,} of {total:,} stores{left} ({what})", err=True)
+        progress.report(done, total, f"{done:,} of {total:,} stores ({what})")
 
 
 def _report(report: Any, as_json: bool) -> None:

@@ -1,0 +1,5 @@
+"""`python -m core.training.rl`."""
+
+from core.training.rl.command import main
+
+main()
