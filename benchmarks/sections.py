@@ -17,6 +17,7 @@ from benchmarks import (
     searching,
     store_training,
     syncing,
+    trading,
 )
 from benchmarks.lines import Line, Report, shown
 from benchmarks.measuring import Times, in_child
@@ -25,6 +26,7 @@ from benchmarks.subjects import Subject
 _PAGES, _RERUNS = 60, 25
 _MLFLOW_PAGES, _MLFLOW_FRAMES, _MLFLOW_PIPELINES = 5, 2, 3
 _COMPARISONS = 15
+_TRAININGS = 3
 _LOOKS, _PROMOTIONS, _EVENTS = 20, 20, 10_000
 
 
@@ -301,6 +303,30 @@ def _registry_pages(bench: Bench, copy: Path, home: Path, theirs: Times) -> None
     bench.add(subject, "first run of the Registry page in a process", Times((seen.first,)))
 
 
+def agents(bench: Bench) -> None:
+    """PPO on the trading environment against PPO on CartPole, and the vectorised environment alone."""
+    found, _ = in_child(trading.measure, bench.work / "trading", _TRAININGS)
+    subject = "5,000 daily bars"
+    rival = found.cart_pole.median
+    bench.add(
+        subject,
+        f"{trading.STEPS:,} steps of PPO, {trading.ENVIRONMENTS} environments",
+        found.trading,
+        other=rival,
+        least_ratio=0.85,
+        instead="CartPole",
+    )
+    for count, alone in found.alone.items():
+        bench.add(
+            subject,
+            f"{trading.STEPS:,} steps of {count:,} environments alone ({trading.STEPS / alone.median:,.0f} a second)",
+            alone,
+            other=rival,
+            least_ratio=100,
+            instead="PPO on CartPole",
+        )
+
+
 def growth(bench: Bench) -> None:
     """How much more ten times the runs take."""
     subject = f"{bench.small.name} → {bench.large.name}"
@@ -319,4 +345,5 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "backtests": backtests,
     "stores": stores,
     "registry": registry,
+    "trading": agents,
 }

@@ -345,5 +345,7 @@ def demo_sentence(report: Any) -> str:
         made.append(f"Trained {report.runs} runs in {len(report.experiments)} experiments")
     if report.versions:
         made.append(f"registered {report.versions} versions of {len(report.models)} models")
-    text = " and ".join(made) or "Finished what was left"
+    if report.jobs:
+        made.append(f"ran {report.jobs} jobs of the training desk")
+    text = ", ".join(made) or "Finished what was left"
     return f"{text[0].upper()}{text[1:]} in {report.seconds:.0f} s."

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -58,13 +58,12 @@ def schedule(context: click.Context, tracking_uri: str | None, as_json: bool) ->
       greenroom schedule set ppo_usdcop -e rl -P data=bars.csv --at 02:00 --zone America/Bogota
       greenroom schedule run ppo_usdcop --wait
     """
-    if context.invoked_subcommand is None:
-        with _opened(tracking_uri) as workspace:
-            shown.schedules(workspace.training.schedules.all(), as_json)
-    elif tracking_uri is not None or as_json:
-        raise BadInputError(
-            "Give --tracking-uri and --json behind the command, as in: schedule show MODEL --json."
-        )
+    if context.invoked_subcommand is not None:
+        if tracking_uri is not None or as_json:
+            raise click.UsageError(f"Give the options after `{context.invoked_subcommand}`.")
+        return
+    with _opened(tracking_uri) as workspace:
+        shown.schedules(workspace.training.schedules.all(), as_json)
 
 
 @schedule.command("show")
@@ -146,7 +145,11 @@ def _changed(
     from core.training.schedule.types import Mode, ScheduleRequest
 
     given = {key: value for key, value in options.items() if value is not None}
-    readers = {"engine": EngineKind, "mode": Mode, "first_day": datetime.date}
+    readers: dict[str, Callable[[Any], Any]] = {
+        "engine": EngineKind,
+        "mode": Mode,
+        "first_day": datetime.date,
+    }
     given = {key: readers[key](value) if key in readers else value for key, value in given.items()}
     if before is None:
         if "entry_point" not in given:

@@ -18,6 +18,8 @@ from core.training.projects.catalogue import Projects
 
 # A page that lists jobs waits for none of these, nor for the MLflow that they import.
 if TYPE_CHECKING:
+    import subprocess
+
     from sqlalchemy.engine import Engine
 
     from core.training.jobs.runs import JobRuns
@@ -64,8 +66,8 @@ class TrainingParts:
         from core.training.jobs.care import JobCare
         from core.training.jobs.worker import Worker, start_runner
 
-        def follow(job_id: int) -> None:
-            start_runner(self._settings, self._address.key, job_id, again=True)
+        def follow(job_id: int) -> subprocess.Popen[bytes]:
+            return start_runner(self._settings, self._address.key, job_id, again=True)
 
         care = JobCare(self.store, self.runs(), self._home, follow, self.desk.make_missing_run, self._now)
         return Worker(self._settings, self.store, self.tickets(), care, chores)

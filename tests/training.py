@@ -133,7 +133,9 @@ def odd():
 def silent():
     os.close(1); os.close(2)
     time.sleep(0.7)
-    with open(os.path.join(os.environ["GREENROOM_JOB_DIR"] + ".done"), "w") as file:
+    place = os.environ["GREENROOM_JOB_DIR"]
+    os.makedirs(place)
+    with open(os.path.join(place, "done"), "w") as file:
         file.write("done")
 
 def talks(text):
@@ -223,7 +225,10 @@ class Toys:
         """What the desk and its workers read, as a file and as values."""
         place = self.folder / "greenroom.toml"
         lines = [f'[projects.toy]\nsource = "{self.project}"', "[training]"]
-        lines += [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in self.training.items()]
+        lines += [
+            f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
+            for key, value in self.training.items()
+        ]
         place.write_text("\n".join(lines) + "\n")
         return Settings(
             tracking_uri=self.tracking_uri,
@@ -288,7 +293,9 @@ class Toys:
 
     def until_said(self, job: Job, text: str = "ready") -> Job:
         """Wait until a job has written something into its log."""
-        wait_for(lambda: text in self.log(job), PATIENCE, lambda: f"{self.job(job)} {self.log(job)} {self._said()}")
+        wait_for(
+            lambda: text in self.log(job), PATIENCE, lambda: f"{self.job(job)} {self.log(job)} {self._said()}"
+        )
         return self.job(job)
 
     def until_told(self, job: Job, status: str) -> None:
@@ -407,7 +414,9 @@ def commands() -> dict[int, str]:
     found = {}
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            found[int(place.name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            found[int(place.name)] = (
+                (place / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            )
     return found
 
 

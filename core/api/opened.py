@@ -14,7 +14,7 @@ from core.runs.keeper import Keeper
 from core.settings import Settings
 from core.tokens import Tokens
 from core.training.projects.catalogue import Projects
-from core.training.schedule.types import Retraining, Schedule, Trigger
+from core.training.schedule.types import Retraining, Schedule, SchedulerStatus, Trigger
 from core.training.types import Job, JobState, LaunchRequest, LogPart
 
 
@@ -29,8 +29,8 @@ class Schedules(Protocol):
         """Begin a retraining; `RefusedError` if one is under way, or nothing says how."""
         ...
 
-    def retrainings(self, model: str | None = None, *, limit: int = 20) -> Sequence[Retraining]:
-        """Return retrainings, newest first."""
+    def status(self, model: str) -> SchedulerStatus:
+        """Return what the schedule of a model is at."""
         ...
 
     def retraining(self, retraining_id: int) -> Retraining:

@@ -17,7 +17,7 @@ from core.api.inputs import NameInPath, Retrain
 from core.api.opened import By, Opened, Workspace
 from core.api.permits import permit
 from core.api.status import StatusAnswer, status_of
-from core.api.training_values import retraining_value
+from core.cli_schedule_output import retraining_value
 from core.training.schedule.types import Retraining, RetrainingOutcome, Trigger
 
 router = APIRouter(tags=["retraining"])

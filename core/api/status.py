@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
-from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -15,10 +14,9 @@ from core.errors import NotFoundError
 from core.redaction import redact
 from core.registry.checkpoints.folder import version_name
 from core.registry.checkpoints.registered import Current, RegisteredCheckpoints
+from core.registry.retention.configuration import RetentionSettings
+from core.registry.retention.marks import is_gone
 from core.registry.types import Version
-from core.training.schedule.types import Retraining, RetrainingOutcome, Schedule
-
-_RETENTION_DAYS: Final = 30
 
 
 class ModelInfo(BaseModel):
@@ -75,14 +73,13 @@ def status_of(workspace: Opened, name: str, *, may_be_missing: bool = False) -> 
     # A checkpoint's label may stand with its run alone; the registry itself asks for what else is needed.
     current = RegisteredCheckpoints(name, lambda: workspace).current()  # type: ignore[arg-type, return-value]
     schedules = workspace.training.schedules
-    schedule = schedules.of(name)
-    if current.model is None and schedule is None and not may_be_missing:
+    if current.model is None and not may_be_missing and schedules.of(name) is None:
         raise NotFoundError(f"There is no model '{name}'. GET /api/models lists them all.")
     return StatusAnswer(
         status=Status(
             model_loaded=current.champion is not None,
-            model_info=_info(current, _retention_days(workspace, name)),
-            scheduler=_scheduler(schedule, schedules.retrainings(name)),
+            model_info=_info(current, _retention_days(workspace.settings.retention, name)),
+            scheduler=Scheduler(**asdict(schedules.status(name))),
         )
     )
 
@@ -95,7 +92,7 @@ def _info(current: Current, retention_days: float) -> ModelInfo:
     return ModelInfo(
         current_version=shown,
         current_path=place_of(champion, label) if champion is not None else None,
-        total_models=len(current.model.versions) if current.model is not None else 0,
+        total_models=sum(not is_gone(one) for one in current.model.versions) if current.model else 0,
         retention_days=retention_days,
     )
 
@@ -114,19 +111,5 @@ def place_of(version: Version, label: str | None) -> str | None:
     return place if label is None else f"{place.rstrip('/')}/{label}.pt"
 
 
-def _scheduler(schedule: Schedule | None, retrainings: Sequence[Retraining]) -> Scheduler:
-    staged = (one.ended_at for one in retrainings if one.outcome is RetrainingOutcome.STAGED)
-    trained = [at for at in staged if at is not None]
-    return Scheduler(
-        enabled=schedule is not None and schedule.enabled,
-        is_training=any(one.outcome is None for one in retrainings),
-        last_retrain_time=max(trained, default=None),
-        next_retrain_time=schedule.next_due if schedule is not None else None,
-        interval_days=schedule.interval_days if schedule is not None else None,
-    )
-
-
-def _retention_days(workspace: Opened, name: str) -> float:
-    settings = getattr(workspace.settings, "retention", None)
-    for_model = getattr(settings, "models", {}).get(name, settings)
-    return float(getattr(for_model, "days", _RETENTION_DAYS))
+def _retention_days(settings: RetentionSettings, name: str) -> float:
+    return settings.models[name].days if name in settings.models else settings.days

@@ -13,7 +13,7 @@ from core.api.answers import answer
 from core.api.inputs import LARGEST_NUMBER, Launch, NumberInPath, Offset
 from core.api.opened import By, Workspace
 from core.api.permits import permit
-from core.api.training_values import entry_points_value, job_value, log_value
+from core.api.training_values import job_value, log_value, projects_value
 from core.training.types import JobState
 
 router = APIRouter(tags=["training"])
@@ -24,8 +24,8 @@ _MOST_LOG: Final = 2**20
 
 @router.get("/entry-points")
 def entry_points(workspace: Workspace) -> Response:
-    """List what can be launched, with parameters, and under `broken` the projects that cannot be read."""
-    return answer(entry_points_value(workspace.training.projects.list()))
+    """List what can be launched. Answers [{"project", "place", "problem", "entry_points": [...]}]."""
+    return answer(projects_value(workspace.training.projects.list()))
 
 
 @router.get("/jobs")

@@ -61,6 +61,8 @@ class DemoReport:
         Names of all registered models of the demo.
     versions : int
         Versions registered by this call.
+    jobs : int
+        Trainings run by this call through the training desk.
     """
 
     already_there: bool
@@ -69,6 +71,7 @@ class DemoReport:
     seconds: float
     models: tuple[str, ...] = ()
     versions: int = 0
+    jobs: int = 0
 
 
 def build_demo(
@@ -79,7 +82,7 @@ def build_demo(
     home: Path | None = None,
     database_uri: str | None = None,
 ) -> DemoReport:
-    """Train small models, backtest trading rules and forecast stores; log all to MLflow and register some.
+    """Train small models, backtest trading rules, forecast stores, train an agent; log all to MLflow, register some.
 
     Models and rules use data that ship with packages, stores use generated sales or a file.
 
@@ -136,7 +139,13 @@ def build_demo(
         found = {plan.name: _find_ours(client, plan.name) for plan in plans}
         missing = [plan for plan in plans if not _is_complete(found[plan.name])]
         missing_models = _incomplete(client, models)
-        report_run = _counter(on_progress, sum(plan.size for plan in (*missing, *missing_models)))
+        # Scripts of the demo import this package, too, and have no need of the whole workspace.
+        from core.demo.record_models import demo_settings, record_models
+        from core.demo.record_trainings import record_trainings, trainings_left
+
+        settings = demo_settings(tracking_uri, home or artifact_root.resolve().parent, database_uri)
+        left = trainings_left(settings)
+        report_run = _counter(on_progress, sum(plan.size for plan in (*missing, *missing_models)) + len(left))
         for experiment in found.values():
             if experiment is not None and experiment.lifecycle_stage == "deleted":
                 _restore(client, experiment.experiment_id)
@@ -152,19 +161,17 @@ def build_demo(
             client.delete_experiment_tag(experiment_id, BUILDING_TAG)
         versions = 0
         if missing_models:
-            # Scripts of the demo import this package, too, and have no need of the whole workspace.
-            from core.demo.record_models import demo_settings, record_models
-
-            settings = demo_settings(tracking_uri, home or artifact_root.resolve().parent, database_uri)
             versions = record_models(client, settings, missing_models, MARKS, report_run)
+        jobs = record_trainings(settings, artifact_root, report_run) if left else 0
         write_settings(home or artifact_root.resolve().parent, models)
     return DemoReport(
-        already_there=not missing and not missing_models,
+        already_there=not missing and not missing_models and not left,
         experiments=tuple(plan.name for plan in plans),
         runs=sum(plan.size for plan in missing),
         seconds=perf_counter() - started,
         models=tuple(plan.name for plan in models),
         versions=versions,
+        jobs=jobs,
     )
 
 

@@ -12,6 +12,7 @@ from core.registry.history import RollbackTarget
 from core.registry.load_tests import LoadTest
 from core.registry.promotion import ACTIONS
 from core.registry.requests import Request
+from core.registry.retention.marks import is_gone
 from core.registry.rules import Act, conflict_sentence
 from core.registry.seen import How, SeenVersions
 from core.registry.types import PRODUCTION_ALIAS, Model, Stage, Version
@@ -43,6 +44,11 @@ class VersionCard:
     reason: str = ""
     override: str | None = None
     overridden: tuple[str, ...] = ()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was removed, and can be brought back for a while."""
+        return is_gone(self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +90,8 @@ class ModelCard:
         return inside[0] if len(inside) == 1 else None
 
     def in_stage(self, stage: Stage) -> tuple[VersionCard, ...]:
-        """Return the versions in a stage, newest first."""
-        return tuple(card for card in self.versions if card.version.stage is stage)
+        """Return the versions in a stage that were not removed, newest first."""
+        return tuple(card for card in self.versions if card.version.stage is stage and not card.is_gone)
 
     def card(self, number: int) -> VersionCard:
         """Return a version by its number.

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from core import clock
 from core.audit import AuditEvent
+from core.registry.retention.marks import is_gone
 from core.registry.types import Model, Stage, Version
 
 FIRST_SEEN: Final = "first seen"
@@ -139,7 +140,7 @@ def rollback_target(model: Model, events: Sequence[AuditEvent]) -> RollbackTarge
     events : sequence of AuditEvent
         Of one model, oldest first.
     """
-    usable = {one.version: one for one in model.versions if one.stage is not Stage.NONE}
+    usable = {one.version: one for one in model.versions if one.stage is not Stage.NONE and not is_gone(one)}
     stack = _stack(events)
     champions = {one.version for one in model.in_stage(Stage.PRODUCTION)}
     top = stack.pop() if stack and stack[-1][0] in champions else None

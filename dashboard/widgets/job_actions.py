@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import streamlit as st
 
@@ -19,7 +20,9 @@ _KEY = "job_deed"
 
 def draw(desk: TrainingDesk, job: Job, actor: Actor) -> None:
     """Draw the buttons that fit where the job stands."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    # A field has its label above it, which buttons have not.
+    aligned: Literal["bottom", "center"] = "bottom" if job.state is JobState.QUEUED else "center"
+    with st.container(horizontal=True, vertical_alignment=aligned):
         if job.run_id:
             st.page_link(
                 links.RUN_PAGE,

@@ -67,40 +67,44 @@ def _draw(desk: TrainingDesk) -> None:
         st.space("stretch")
         opener = st.container(width=420)
     state = _STATES[chosen]
-    jobs, pages = _page(desk, counts, state, sweep)
-    with opener:
-        _open(jobs)
-    if not jobs:
-        states.empty(f"No job is {chosen.lower()}." if state else "This sweep has no jobs.")
-    else:
-        job_table.draw(jobs, clock.now(), queued=state is JobState.QUEUED)
-    if pages > 1:
-        with st.container(horizontal=True, horizontal_alignment="center"):
-            st.pagination(pages, key=_PAGE, bind="query-params")
-    if sweep is None:
-        sweep_panel.choose(desk)
-
-
-def _page(
-    desk: TrainingDesk, counts: Mapping[JobState, int], state: JobState | None, sweep: int | None
-) -> tuple[Sequence[Job], int]:
-    """Return the jobs of the page that is asked for, and how many pages there are."""
-    if sweep is not None:
-        counts = desk.sweep_of(sweep).states
-    total = sum(counts.values()) if state is None else counts.get(state, 0)
-    pages = max(ceil(total / _PAGE_ROWS), 1)
-    asked = (state, sweep)
-    if st.session_state.get("jobs_page_of", asked) != asked or st.session_state.get(_PAGE, 1) > pages:
-        st.session_state[_PAGE] = 1
-    st.session_state["jobs_page_of"] = asked
-    page = int(st.session_state.get(_PAGE, 1) or 1)
+    table = st.container()
+    # Before what it pages: only then is its choice known, which may come from the address.
+    page = _paged(_total(desk, counts, state, sweep), (state, sweep))
     jobs = desk.jobs(
         states=() if state is None else (state,),
         sweep=sweep,
         limit=_PAGE_ROWS,
         offset=(page - 1) * _PAGE_ROWS,
     )
-    return jobs, pages
+    with opener:
+        _open(jobs)
+    with table:
+        if jobs:
+            job_table.draw(jobs, clock.now(), queued=state is JobState.QUEUED)
+        else:
+            states.empty(f"No job is {chosen.lower()}." if state else "This sweep has no jobs.")
+    if sweep is None:
+        sweep_panel.choose(desk)
+
+
+def _total(
+    desk: TrainingDesk, counts: Mapping[JobState, int], state: JobState | None, sweep: int | None
+) -> int:
+    if sweep is not None:
+        counts = desk.sweep_of(sweep).states
+    return sum(counts.values()) if state is None else counts.get(state, 0)
+
+
+def _paged(total: int, asked: object) -> int:
+    """Draw the choice of the page, where there are several, and return it; other jobs begin at the first."""
+    pages = max(ceil(total / _PAGE_ROWS), 1)
+    if st.session_state.get("jobs_page_of", asked) != asked or st.session_state.get(_PAGE, 1) > pages:
+        st.session_state[_PAGE] = 1
+    st.session_state["jobs_page_of"] = asked
+    if pages == 1:
+        return 1
+    with st.container(horizontal=True, horizontal_alignment="center"):
+        return min(st.pagination(pages, key=_PAGE, bind="query-params"), pages)
 
 
 def _headline(desk: TrainingDesk, counts: Mapping[JobState, int]) -> None:

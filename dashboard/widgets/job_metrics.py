@@ -51,7 +51,7 @@ def draw(workspace: Workspace, job: Job) -> None:
 
 def _run(workspace: Workspace, job: Job) -> Run | None:
     """Return the run, or None where it is too young to be known."""
-    if not job.run_id:
+    if not job.run_id or job.state is JobState.QUEUED:
         return None
     rereading.reread(workspace.runs, job.run_id)
     try:

@@ -52,8 +52,11 @@ def draw(workspace: Workspace, job: Job, actor: Actor) -> None:
     with left:
         job_live.draw(desk, job)
     with right:
-        job_metrics.draw(workspace, job)
+        metrics = st.container()
         _parameters(job)
+    # Last, for its run is read from the tracking store first.
+    with metrics:
+        job_metrics.draw(workspace, job)
 
 
 def mark(job: Job) -> str:
@@ -136,19 +139,21 @@ def _ways(job: Job) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         if job.sweep_id:
-            st.page_link(
-                links.TRAINING_PAGE,
-                label=f"Sweep {job.sweep_id}",
-                query_params={training_parts.SWEEP: str(job.sweep_id)},
-                icon=":material/grid_view:",
+            training_parts.way(
+                f"Sweep {job.sweep_id}",
+                "to_sweep",
+                ":material/grid_view:",
+                training_parts.JOBS,
+                **{training_parts.SWEEP: str(job.sweep_id)},
             )
         for number, words in ((job.made_from, "Made from job"), (job.resumes, "Goes on with job")):
             if number:
-                st.page_link(
-                    links.TRAINING_PAGE,
-                    label=f"{words} {number}",
-                    query_params=links.job_query(number),
-                    icon=":material/history:",
+                training_parts.way(
+                    f"{words} {number}",
+                    f"to_job_{number}_{words[:4].lower()}",
+                    ":material/history:",
+                    training_parts.JOBS,
+                    **links.job_query(number),
                 )
 
 

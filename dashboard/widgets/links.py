@@ -63,12 +63,12 @@ def job_query(job_id: int) -> dict[str, str]:
 
 def again_query(job_id: int) -> dict[str, str]:
     """Return what the Training page needs to offer a job's training once more, to be changed or not."""
-    return {"section": "Launch", "from": str(job_id)}
+    return {"tab": "Launch", "from": str(job_id)}
 
 
 def schedule_query(model: str) -> dict[str, str]:
     """Return what the Training page needs to show how a model is retrained."""
-    return {"section": "Schedules", "model": model}
+    return {"tab": "Schedules", "model": model}
 
 
 def job_url(job_id: int) -> str:

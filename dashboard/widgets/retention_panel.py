@@ -22,10 +22,12 @@ from dashboard.widgets import (
     tables,
     training_parts,
     url_choice,
+    writes,
 )
 from dashboard.widgets.deeds import Deed
 from dashboard.widgets.writes import Said
 
+_APPLY: Final = "apply_retention"
 _ROWS_IN_SIGHT: Final = 15
 _NAMED: Final = 6
 
@@ -65,8 +67,13 @@ def _choose(workspace: Workspace) -> str | None:
             placeholder="All models, and runs by rule",
             width=320,
         )
-        st.button("Look again", key="look_again", icon=":material/refresh:", on_click=retention_plan.forget)
+        st.button("Look again", key="look_again", icon=":material/refresh:", on_click=_anew)
     return chosen
+
+
+def _anew() -> None:
+    retention_plan.forget()
+    writes.forget(_APPLY)
 
 
 def _headline(plan: RetentionPlan) -> None:
@@ -186,7 +193,7 @@ def _listed(names: Sequence[str]) -> str:
 def _apply(workspace: Workspace, plan: RetentionPlan, actor: Actor) -> None:
     days = workspace.retention.settings.undo_days
     deed = Deed(
-        "apply_retention",
+        _APPLY,
         f"Remove {counted(plan.goes)}",
         "Yes, remove",
         Permission.RETAIN,
@@ -198,9 +205,8 @@ def _apply(workspace: Workspace, plan: RetentionPlan, actor: Actor) -> None:
     )
 
     def do(reason: str, _: str | None) -> Said:
-        # Whatever comes of it, the next look is a new one.
-        retention_plan.forget()
         gone = workspace.retention.apply(plan, actor, reason)
+        retention_plan.forget()
         return Said(
             f"{counted(plan.goes)} removed." if gone else "Nothing was removed.",
             f"They are in the trash below and can be brought back for {days:g} days.",

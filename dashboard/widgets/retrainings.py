@@ -108,6 +108,7 @@ def _one(workspace: Workspace, shown: Retraining) -> None:
 
     @st.fragment(run_every=_REDRAWN_SECONDS if shown.is_open else None)
     def live() -> None:
+        training_parts.leave_fragment()
         try:
             one = workspace.training.schedules.retraining(shown.id) if shown.is_open else shown
             if one.is_open != shown.is_open:
@@ -205,13 +206,14 @@ def _reason(one: Retraining) -> None:
 def _ways(workspace: Workspace, one: Retraining) -> None:
     if one.job_id is None and one.version is None:
         return
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if one.job_id is not None:
-            st.page_link(
-                links.TRAINING_PAGE,
-                label=f"Job {one.job_id}{_progress(workspace, one)}",
-                query_params=links.job_query(one.job_id),
-                icon=":material/model_training:",
+            training_parts.way(
+                f"Job {one.job_id}{_progress(workspace, one)}",
+                "to_job",
+                ":material/model_training:",
+                training_parts.JOBS,
+                **links.job_query(one.job_id),
             )
         if one.version is not None:
             st.page_link(

@@ -12,7 +12,6 @@ from dashboard.formats import ago, escape_markdown, exact_time
 from dashboard.widgets import (
     deeds,
     job_list,
-    links,
     retrainings,
     schedule_form,
     schedule_words,
@@ -131,10 +130,7 @@ def _remove(workspace: Workspace, schedule: Schedule, actor: Actor) -> Offer:
     def do(_: str, __: str | None) -> Said:
         workspace.training.schedules.remove(schedule.model, actor)
         return Said(
-            f"{schedule.model} is not retrained by itself any more.",
-            page=links.TRAINING_PAGE,
-            query=links.schedule_query(schedule.model),
-            label=f"Schedule {schedule.model} again",
+            f"{schedule.model} is not retrained by itself any more.", "It can be scheduled again below."
         )
 
     return deed, do

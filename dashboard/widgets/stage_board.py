@@ -86,6 +86,9 @@ def _column(card: ModelCard, stage: Stage, names: dict[str, str], soak: float) -
         st.caption(f"and {len(cards) - _CARDS:,} more in the table below")
     if not cards:
         st.caption("No version")
+    removed = sum(one.is_gone for one in card.versions)
+    if removed and stage is Stage.ARCHIVED:
+        st.caption(f"{removed:,} removed; the page Training brings back", help="Training, Retention")
 
 
 def _card(one: VersionCard, names: dict[str, str], soak: float) -> None:
@@ -126,7 +129,7 @@ def _table(card: ModelCard, names: dict[str, str]) -> None:
     rows = [
         (
             f"v{one.version.version}",
-            stage_label(str(one.version.stage)),
+            "✕ Removed" if one.is_gone else stage_label(str(one.version.stage)),
             one.since,
             one.by,
             ", ".join(one.version.aliases) or None,

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.formats import escape_markdown
 from dashboard.widgets import choices
 
-PART: Final = "section"
+PART: Final = "tab"
 JOBS, LAUNCH, SCHEDULES, RETENTION = "Jobs", "Launch", "Schedules", "Retention"
 PARTS: Final = (JOBS, LAUNCH, SCHEDULES, RETENTION)
 
@@ -32,6 +32,17 @@ def go(part: str, **query: str) -> None:
     A widget's choice cannot be changed once it is drawn: what is wanted is kept until the page begins anew.
     """
     st.session_state[_GOING] = (part, query)
+
+
+def way(label: str, key: str, icon: str, part: str, **query: str) -> None:
+    """Draw the way to something on this page: a link to the page that is open already would change nothing.
+
+    Parameters
+    ----------
+    label : str
+        In Markdown.
+    """
+    st.button(label, key=key, icon=icon, type="tertiary", on_click=lambda: go(part, **query))
 
 
 def arrive() -> None:

@@ -33,8 +33,9 @@ def choose(
     def changed() -> None:
         # The browser answers with a label. One that reads otherwise by now, as a version that has moved on, comes
         # back as it is: that is no choice.
+        # And one that a page has just left is sent once more, unchanged.
         value = st.session_state[key]
-        if value is None or value in options:
+        if value != chosen and (value is None or value in options):
             on_choice(value)
 
     if st.session_state.get(key, chosen) not in (None, *options):

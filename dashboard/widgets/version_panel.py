@@ -81,6 +81,12 @@ def _head(card: ModelCard, one: VersionCard) -> None:
         f"not ready: {escape_markdown(one.version.status)}" if one.version.status != "READY" else "",
     ]
     st.markdown(" · ".join(fact for fact in facts if fact), help=exact_time(one.since))
+    if one.is_gone:
+        st.warning(
+            "Removed because it was old. Until it is removed for good, the page Training brings it back, under "
+            "Retention.",
+            icon=":material/delete:",
+        )
     if one.reason:
         st.caption(f"Reason: {escape_markdown(one.reason)}")
     if one.override is not None:

@@ -12,9 +12,6 @@ from click.testing import CliRunner, Result
 
 from core.cli_parts import Group
 from core.cli_retention import COMMANDS
-from core.registry.retention.configuration import RetentionSettings
-from core.workspace import Workspace
-from core.workspace_retention import wire_retention_desk
 from tests.core.registry.retention import registry_of_50
 from tests.core.registry.retention.registry_of_50 import NAME, NOW, Registry
 from tests.registries import Hands
@@ -37,8 +34,6 @@ def registry(tmp_path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch) -> R
     registry = registry_of_50.make(tmp_path / "store", 6)
     monkeypatch.setenv("GREENROOM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
-    wired = property(lambda self: wire_retention_desk(self, RetentionSettings()))
-    monkeypatch.setattr(Workspace, "retention", wired, raising=False)
     workspace, _ = registry.open(tmp_path / "home")
     registry_of_50.archive(registry, workspace, {1: 60, 2: 59, 3: 58})
     workspace.close()

@@ -213,6 +213,8 @@ class ModelManager(CurrentModel):
     def _clean_up_quietly(self) -> None:
         try:
             self.cleanup_old_models()
+            if self.workspace.settings.retention.automatic:
+                self.workspace.retention.after_deployment(self.model_name)
         except (GreenroomError, OSError) as error:
             log.warning("Old checkpoints of %s are not cleaned up: %s", self.model_name, error)
 

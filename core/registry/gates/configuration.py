@@ -195,7 +195,7 @@ def _dataset(given: Given) -> ExpectedDataset | None:
     return ExpectedHash(digits)
 
 
-def _metrics(given: Given) -> tuple[MetricRule, ...]:
+def read_metrics(given: Given) -> tuple[MetricRule, ...]:
     return () if given.is_off else tuple(_metric(one) for one in given.items(_METRICS_FORM))
 
 
@@ -236,7 +236,7 @@ _READERS: Final[Mapping[str, Callable[[Given], Any]]] = {
     "structure": _structure,
     "dataset": _dataset,
     "reproducible": Given.flag,
-    "metrics": _metrics,
+    "metrics": read_metrics,
     "champion": read_champion,
     "worst_seed": _worst_seed,
     "staging": _staging,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from core.registry.gates.configuration import _metrics as read_metrics
+from core.registry.gates.configuration import read_metrics
 from core.registry.gates.given import Given
 from core.registry.gates.rules import MetricRule
 

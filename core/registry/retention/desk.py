@@ -14,7 +14,7 @@ from core.registry.promotion import Promoter
 from core.registry.retention.configuration import RetentionSettings
 from core.registry.retention.disposal import Disposal, Parts, lock_of
 from core.registry.retention.marks import LEGAL_HOLD_TAG, is_marked
-from core.registry.retention.plan import Going, Kind, RetentionPlan, difference
+from core.registry.retention.plan import Going, Kind, RetentionPlan, Subject, difference
 from core.registry.retention.trash import IN_TRASH, UNFINISHED, TrashEntry, TrashState
 from core.registry.types import Version
 from core.registry.watch import GREENROOM
@@ -99,7 +99,7 @@ class RetentionDesk:
         reason = needed(reason, "Removing versions and runs needs a reason.")
         self._parts.watch.refuse_old_schema()
         self.recover()
-        self._read_again(plan)
+        self._read_again([one.subject for one in plan.goes])
         self._refuse_changed(plan.goes, self._again(plan).goes, ())
         done: list[TrashEntry] = []
         for name in dict.fromkeys(lock_of(one.subject) for one in plan.goes):
@@ -111,12 +111,13 @@ class RetentionDesk:
                     self._retire_runs(promised, plan, by, reason, done)
         return tuple(done)
 
-    def _read_again(self, plan: RetentionPlan) -> None:
+    def _read_again(self, subjects: Sequence[Subject]) -> None:
         self._parts.watch.refresh()
         self._parts.runs.sync()
-        for one in plan.goes:
-            if one.subject.run_id:
-                self._parts.runs.refresh(one.subject.run_id)
+        for one in subjects:
+            if one.run_id:
+                # A tag that was set on a run which ended long ago is found by asking for that run alone.
+                self._parts.runs.refresh(one.run_id)
 
     def _again(self, plan: RetentionPlan) -> RetentionPlan:
         if plan.model is None:
@@ -229,8 +230,7 @@ class RetentionDesk:
         waiting = self.due()
         if not waiting:
             return ()
-        self._parts.watch.refresh()
-        self._parts.runs.sync()
+        self._read_again([one.subject for one in waiting])
         done = []
         # Versions first: a run waits for those that came from it.
         for entry in sorted(waiting, key=lambda one: (one.subject.kind is Kind.RUN, one.id)):
@@ -246,8 +246,11 @@ class RetentionDesk:
 
     def recover(self) -> tuple[TrashEntry, ...]:
         """Finish or give up what a crash left, each once; what somebody is at right now is left alone."""
-        done = []
-        for entry in reversed(self._parts.trash.find(UNFINISHED)):
+        done: list[TrashEntry] = []
+        unfinished = self._parts.trash.find(UNFINISHED)
+        if unfinished:
+            self._parts.watch.refresh()
+        for entry in reversed(unfinished):
             with ExitStack() as held:
                 try:
                     held.enter_context(self._promoter.locked(lock_of(entry.subject), wait_seconds=0.0))

@@ -8,11 +8,10 @@ of the model, or of the runs.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy.engine import Engine
@@ -29,6 +28,7 @@ from core.registry.retention.marks import DELETED_TAG
 from core.registry.retention.places import FilePlace
 from core.registry.retention.plan import Going, Kind, Subject
 from core.registry.retention.planning import OwnFiles, Planner, RunReaders
+from core.registry.retention.records import full_record
 from core.registry.retention.rules import kept_for_good
 from core.registry.retention.trash import Trash, TrashEntry, TrashState
 from core.registry.retention.writing import Remover, RunState
@@ -85,7 +85,7 @@ class Disposal:
         subject, at = going.subject, self._now()
         record = {
             "name": content.name if isinstance(content, Run) else subject.name,
-            "content": _record(content),
+            "content": full_record(content),
             "why": going.reason,
             "files": going.files,
             "by": [by.name, str(by.role)],
@@ -256,7 +256,7 @@ class Disposal:
         self._parts.runs.refresh(run_id)
         run = self._parts.runs.run(run_id)
         registered = self._parts.planner.registered(self._parts.watch.models()).get(run_id, ())
-        reasons = kept_for_good(run, registered) if run is not None else []
+        reasons = kept_for_good(replace(run, tags=state.tags), registered) if run is not None else []
         below = self._parts.runs.children().get(run_id, ())
         if below:
             reasons.append(f"{len(below)} runs below it are not deleted")
@@ -374,22 +374,3 @@ def _actor(value: list[str]) -> Actor:
 def _freed(size: int, files: int, left: list[str]) -> str:
     done = f"{files:,} files with {size:,} bytes were removed."
     return f"{done} {'; '.join(dict.fromkeys(left))}." if left else done
-
-
-def _record(content: Version | Run) -> dict[str, Any]:
-    """Return everything that is known of a version or run as values that JSON can hold."""
-    return {one.name: _plain(getattr(content, one.name)) for one in fields(content)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return clock.text(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}

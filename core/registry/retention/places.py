@@ -77,7 +77,11 @@ def places_of_version(version: Version, run: Run, models: Sequence[LoggedModel])
     if not parts:
         raise ArtifactError("It was registered from all artifacts of its run, which are not its own.")
     own = _root(run)
-    logged = model_folders(models).get(parts[0])
+    # A place that is written out is what it says, also where the run has logged a model of the same name.
+    named = version.source.startswith(("runs:/", "models:/")) or any(
+        version.source.rstrip("/") == one.artifact_location.rstrip("/") for one in models
+    )
+    logged = model_folders(models).get(parts[0]) if named else None
     if logged is None:
         return (replace(own, path="/".join(parts)),)
     return (replace(own, path="/".join(parts[1:]), model=logged),)

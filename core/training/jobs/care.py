@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -42,7 +43,7 @@ class JobCare:
         store: JobStore,
         runs: JobRuns,
         home: Path,
-        follow: Callable[[int], None],
+        follow: Callable[[int], subprocess.Popen[bytes]],
         make_run: Callable[[Job], None],
         now: clock.Clock = clock.now,
     ) -> None:
@@ -53,6 +54,7 @@ class JobCare:
         self._make_run = make_run
         self._now = now
         self._begun: set[int] = set()
+        self._following: dict[int, subprocess.Popen[bytes]] = {}
 
     def recover(self) -> None:
         """Find jobs that are said to run and do not: end what is left of them, and say how they ended.
@@ -61,6 +63,9 @@ class JobCare:
         ------
         DatabaseError
         """
+        for job_id, process in tuple(self._following.items()):
+            if process.poll() is not None:
+                self._following.pop(job_id, None)
         for job in self._store.jobs((JobState.RUNNING,), limit=None):
             place = job_place(self._home, self._store.store_key, job.id)
             if self._lives(job, place):
@@ -107,8 +112,10 @@ class JobCare:
 
     def _go_on(self, job: Job, place: JobPlace) -> None:
         """Supervise again what goes on in a cluster."""
-        if job.engine is EngineKind.RAY and place.begun.exists() and not place.end.exists():
-            self._follow(job.id)
+        goes_on = job.engine is EngineKind.RAY and place.begun.exists() and not place.end.exists()
+        # One that has been started takes a while before it holds the lock.
+        if goes_on and job.id not in self._following:
+            self._following[job.id] = self._follow(job.id)
 
     def tell_begun(self) -> None:
         """Tell MLflow which jobs run, whichever worker has started them.

@@ -47,6 +47,11 @@ class JobPlace:
         """Is there once a process of the job may have been started."""
         return self.folder / "begun"
 
+    @property
+    def commit(self) -> Path:
+        """The commit of its project that it runs from, where that comes from git."""
+        return self.folder / "commit"
+
     def make(self) -> None:
         """Make the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)

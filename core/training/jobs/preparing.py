@@ -22,7 +22,9 @@ from core.training.types import BUILT_IN, EngineKind, Job
 if TYPE_CHECKING:
     from core.settings import Settings
 
-_SECRET: Final = ("GREENROOM_DATABASE_URI", "GREENROOM_BACKEND_URI")
+# MLflow's command refuses an experiment's number beside its name.
+_NOT_FOR_JOBS: Final = ("GREENROOM_DATABASE_URI", "GREENROOM_BACKEND_URI", "MLFLOW_EXPERIMENT_ID")
+_ON_KUBERNETES: Final = "core.training.engines.kubernetes"
 
 
 def ready(settings: Settings, job: Job, place: JobPlace) -> Launch:
@@ -35,7 +37,10 @@ def ready(settings: Settings, job: Job, place: JobPlace) -> Launch:
     """
     projects = Projects(settings.projects, settings.home.resolve())
     if job.resumes is None:
-        projects.refresh(job.project)
+        projects.refresh(job.project, _in_use(place))
+    commit = projects.project(job.project).commit
+    if commit is not None:
+        place.commit.write_text(commit, encoding="utf-8")
     folder = projects.folder(job.project)
     entry = projects.entry_point(job.project, job.entry_point)
     values = checked(entry, job.parameters, folder)
@@ -53,6 +58,12 @@ def ready(settings: Settings, job: Job, place: JobPlace) -> Launch:
         environment=_environment(settings, job, place),
         runtime_env=setting.ray_runtime_env if setting is not None else {},
     )
+
+
+def _in_use(place: JobPlace) -> frozenset[str]:
+    """Return the commits that jobs run from which are alive, so that their files stay."""
+    beside = (JobPlace(one.parent) for one in place.folder.parent.glob("*/commit"))
+    return frozenset(one.commit.read_text(encoding="utf-8") for one in beside if one.is_held())
 
 
 def ready_to_find(settings: Settings, job: Job, place: JobPlace) -> Launch:
@@ -77,8 +88,14 @@ def _by_mlflow(
     settings: Settings, job: Job, folder: Path, setting: ProjectSetting | None, values: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Leave it to MLflow's own runner, which makes environments and talks to Kubernetes."""
-    arguments = [sys.executable, "-m", "mlflow", "run", str(folder), "-e", job.entry_point]
-    arguments += ["--run-id", str(job.run_id)]
+    if job.engine is EngineKind.KUBERNETES:
+        arguments = [sys.executable, "-m", _ON_KUBERNETES, str(folder)]
+    elif job.engine is EngineKind.RAY:
+        # The cluster has a Python of its own, and starts a job where it has put the project's files.
+        arguments = ["python", "-m", "mlflow", "run", "."]
+    else:
+        arguments = [sys.executable, "-m", "mlflow", "run", str(folder)]
+    arguments += ["-e", job.entry_point, "--run-id", str(job.run_id)]
     if job.engine is EngineKind.KUBERNETES:
         config = settings.training.kubernetes_config
         if config is None:
@@ -97,7 +114,7 @@ def _by_mlflow(
 def _environment(settings: Settings, job: Job, place: JobPlace) -> dict[str, str]:
     # What a team gives its trainings, such as keys of a bucket, comes with the worker's own environment; what only
     # Greenroom needs does not.
-    added = dict.fromkeys((one for one in _SECRET if one in os.environ), "")
+    added = dict.fromkeys((one for one in _NOT_FOR_JOBS if one in os.environ), "")
     added |= {
         "MLFLOW_TRACKING_URI": settings.effective_tracking_uri,
         "MLFLOW_RUN_ID": str(job.run_id),

@@ -257,6 +257,6 @@ def runner_environment(settings: Settings) -> dict[str, str]:
         environment.pop(key, None)
         if value:
             environment[key] = value
-    if settings.place != "defaults":
+    if Path(settings.place).is_file():
         environment[CONFIG_VARIABLE] = str(Path(settings.place).resolve())
     return environment

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import BadInputError
+from filelock import FileLock, Timeout
+
+from core.errors import BadInputError, GreenroomError
 from core.training.rl.checkpoints import replace_text
 from core.training.rl.measures import Figures
 from core.training.rl.options import Effort, TrainingOptions
@@ -94,6 +98,28 @@ class Workshop:
                 f"The training {run_id or self.folder.name} was started with {key} = {before.get(key)}, not "
                 f"{now.get(key)}. Go on with what it was started with, or leave out --run-id for a new run."
             )
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep a second process from working on the same training.
+
+        Raises
+        ------
+        GreenroomError
+            If one does already.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise GreenroomError(
+                f"Another process is working on the training in {self.folder}. Wait until it is done, or stop it."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def of_seed(self, seed: int) -> Path:
         """Return the folder of a seed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -165,6 +166,20 @@ def log_params(
     """
     texts = {key: str(value) for key, value in params.items()}
     run.log_params({key: value for key, value in {**texts, **asked}.items() if key not in there})
-    decided = {key: value for key, value in texts.items() if asked.get(key, value) != value}
+    decided = {key: value for key, value in texts.items() if not _is_said(value, asked.get(key, value))}
     if decided:
         run.set_tags(decided)
+
+
+def _is_said(value: str, asked: str) -> bool:
+    """Say whether what was decided is what a launcher has logged, as its shell reads it."""
+    try:
+        said = "".join(shlex.split(asked))
+    except ValueError:
+        said = asked
+    if said.lower() == value.lower() or said.rpartition("/")[2] == value:
+        return True
+    try:
+        return float(said) == float(value)
+    except ValueError:
+        return False

@@ -10,28 +10,27 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from core.errors import BadInputError, GreenroomError
 from core.settings import Settings
 from core.tracking import TrackedRun
 from core.tracking.reproducibility import Evidence, gather
-from core.tracking.run import write_text
 from core.training import progress
-from core.training.rl import backtest, model_files
-from core.training.rl.algorithms import begin_with, class_of, go_on, make, strategy_of
+from core.training.rl.algorithms import begin_with, class_of, go_on, make
 from core.training.rl.bars import written
 from core.training.rl.checkpoints import Checkpoints, SeedState
 from core.training.rl.curves import Curves
-from core.training.rl.measures import Figures, figures
+from core.training.rl.measures import Figures
 from core.training.rl.model_files import STATS
 from core.training.rl.options import Effort, TrainingOptions, effort
 from core.training.rl.plan import SeedResult, Workshop, params_of
 from core.training.rl.preparation import Prepared, prepare
-from core.training.rl.runs import Runs, TrainingLogger, is_begun, log_params, seed_tags
+from core.training.rl.recording import Recorder
+from core.training.rl.runs import Runs, TrainingLogger, is_begun, seed_tags
 from core.training.rl.teaching import look_first, teach
 from core.training.rl.vectorised import TradingVecEnv
 from core.training.rl.warm_start import WarmStart, fetch
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from stable_baselines3.common.base_class import BaseAlgorithm
 
-BENCHMARKS: Final = (("buy_and_hold", backtest.buy_and_hold), ("flat", backtest.flat))
 TAGS: Final = {"mlflow.source.name": "greenroom rl", "mlflow.source.type": "PROJECT"}
 
 
@@ -167,46 +165,42 @@ class _Training:
         self.logger = logger
         self.settings = settings
         self.before = before
-        self.params = params_of(options, material.portions, material.prepared)
+        params = params_of(options, material.portions, material.prepared)
         hashes = {key: value for key, value in material.evidence.params.items() if key.endswith("_hash")}
         # A commit made since does not keep a training from going on.
-        self.identity = {**self.params, "seed": options.seed, "seeds": options.seeds, **hashes}
-        self.benchmarks = {name: backtest.run(self.prepared.test, rule) for name, rule in BENCHMARKS}
-        self.figures = {
-            name: figures(done.values, self.prepared.per_year) for name, done in self.benchmarks.items()
-        }
+        self.identity = {**params, "seed": options.seed, "seeds": options.seeds, **hashes}
+        self.recorder = Recorder(
+            logger,
+            material.prepared,
+            options.costs,
+            params,
+            material.evidence,
+            material.notes,
+            before.data.params if before is not None else {},
+        )
 
     def run(self, folder: Path | None, began: float) -> TrainingReport:
         several = self.options.seeds > 1
-        if self.before is not None:
-            run_id = self.before.info.run_id
-            shop = Workshop(folder or self._home / run_id)
-            # Before the run is touched: a mistake of this attempt leaves it as it is.
-            shop.check(self.identity, run_id)
-            self.runs.forget_failure(self.before)
-            run = self.logger.go_on(run_id, nested=False)
-        else:
-            run = self.logger.start_run(self.options.run_name, tags=TAGS)
-            shop = Workshop(folder or self._home / (run.run_id or f"unsent-{time.time_ns()}"))
-            shop.check(self.identity, run.run_id)
-        with run:
+        with ExitStack() as stack:
+            run, shop = self._open(folder, stack)
             there = dict(self.before.data.params) if self.before is not None else {}
             seeds = {"seed": self.options.seed, **({"seeds": self.options.seeds} if several else {})}
-            self._describe(run, there, seeds)
+            self.recorder.describe(run, there, seeds)
             results = (
                 self._seeds(run, shop) if several else [self._seed(run, self.before, shop, self.options.seed)]
             )
             # By the validation alone: a choice by the held-out part would be a choice by the future.
             chosen = max(results, key=lambda one: one.best_reward)
             if several and not shop.is_done:
-                self._log_best(run, shop, results, chosen)
+                self.recorder.choose(run, self._best(shop, chosen.seed), results, chosen)
+            run.flush()
             shop.finish()
         return TrainingReport(
             run_id=run.run_id,
             experiment=self.logger.experiment_name,
             seeds=tuple(results),
             chosen=chosen.seed,
-            benchmarks=self.figures,
+            benchmarks=self.recorder.figures,
             test_start=written(self.prepared.test.times[0]),
             test_end=written(self.prepared.test.times[-1]),
             test_bars=len(self.prepared.test),
@@ -214,29 +208,22 @@ class _Training:
             seconds=time.perf_counter() - began,
         )
 
-    @property
-    def _home(self) -> Path:
-        return self.settings.home / "checkpoints"
-
-    def _describe(self, run: TrackedRun, there: Mapping[str, str], seeds: Mapping[str, int]) -> None:
-        """Log what a run is made from; all runs of a training have the same params, but for the seeds."""
-        evidence = self.material.evidence
-        asked = dict(self.before.data.params) if self.before is not None else {}
-        for key in ("seed", "seeds"):
-            asked.pop(key, None)
-        log_params(run, {**self.params, **evidence.params}, asked, there)
-        log_params(run, seeds, {}, there)
-        run.set_tags(evidence.tags)
-        notes = "\n".join(self.material.notes)
-        if notes:
-            run.set_tags({"mlflow.note.content": notes})
-
-        def write(folder: Path) -> None:
-            write_text(folder, "environment.json", evidence.environment)
-            write_text(folder, STATS, self.prepared.stats.to_json())
-            write_text(folder, "model_signature.json", model_files.description())
-
-        run.log_files(write)
+    def _open(self, folder: Path | None, stack: ExitStack) -> tuple[TrackedRun, Workshop]:
+        """Open the training's run and its folder until the stack is closed."""
+        home = self.settings.home / "checkpoints"
+        if self.before is None:
+            run = stack.enter_context(self.logger.start_run(self.options.run_name, tags=TAGS))
+            shop = Workshop(folder or home / (run.run_id or f"unsent-{time.time_ns()}"))
+            stack.enter_context(shop.alone())
+            shop.check(self.identity, run.run_id)
+            return run, shop
+        # Before the run is touched: a mistake of this attempt leaves it as it is.
+        run_id = self.before.info.run_id
+        shop = Workshop(folder or home / run_id)
+        stack.enter_context(shop.alone())
+        shop.check(self.identity, run_id)
+        self.runs.forget_failure(self.before)
+        return stack.enter_context(self.logger.go_on(run_id, nested=False)), shop
 
     def _seeds(self, parent: TrackedRun, shop: Workshop) -> list[SeedResult]:
         """Train each seed in a run of its own under the training's run."""
@@ -258,10 +245,12 @@ class _Training:
         if before is not None:
             run = self.logger.go_on(before.info.run_id, nested=True)
         else:
-            name = f"{parent.name} seed {seed}"
-            run = self.logger.start_run(name, nested=True, tags=seed_tags(TAGS, seed))
+            name = self.before.info.run_name if self.before is not None else parent.name
+            run = self.logger.start_run(f"{name} seed {seed}", nested=True, tags=seed_tags(TAGS, seed))
         with run:
-            self._describe(run, dict(before.data.params) if before is not None else {}, {"seed": seed})
+            self.recorder.describe(
+                run, dict(before.data.params) if before is not None else {}, {"seed": seed}
+            )
             return self._seed(run, before, shop, seed)
 
     def _seed(self, run: TrackedRun, before: Run | None, shop: Workshop, seed: int) -> SeedResult:
@@ -269,17 +258,14 @@ class _Training:
         done = shop.result(seed)
         if done is not None:
             return done
-        state, best = self._learn(run, before, shop, seed)
-        model = class_of(self.options.algorithm).load(best, device="cpu")
-        result = self._log_result(run, model, state, seed)
+        state = self._learn(run, before, shop, seed)
+        result = self.recorder.judge(run, self._best(shop, seed), state, seed)
         # Before the run is ended: a run that has ended is whole.
         run.flush()
         shop.keep(result)
         return result
 
-    def _learn(
-        self, run: TrackedRun, before: Run | None, shop: Workshop, seed: int
-    ) -> tuple[SeedState, Path]:
+    def _learn(self, run: TrackedRun, before: Run | None, shop: Workshop, seed: int) -> SeedState:
         options, portions = self.options, self.portions
         checkpoints = Checkpoints(shop.of_seed(seed))
         curves = Curves(
@@ -308,82 +294,11 @@ class _Training:
             model, self.prepared.validation, portions, options.patience, checkpoints, curves, state, told
         )
         told(portions.timesteps)
-        found = checkpoints.last()
-        if found is None:
-            raise GreenroomError(f"The checkpoints of seed {seed} in {shop.folder} are gone. Train again.")
-        return state, found.best
+        return state
 
-    def _log_result(self, run: TrackedRun, model: BaseAlgorithm, state: SeedState, seed: int) -> SeedResult:
-        """Judge a model on the held-out part and log it."""
-        done = backtest.run(self.prepared.test, strategy_of(model))
-        found = figures(done.values, self.prepared.per_year)
-        result = SeedResult(
-            seed=seed,
-            run_id=run.run_id,
-            timesteps=state.timesteps,
-            best_timesteps=state.best_timesteps,
-            best_reward=state.best_reward if state.best_reward is not None else float("nan"),
-            test_reward=done.reward,
-            test=found,
-            seconds=state.seconds,
-        )
-        self._log_model(run, model, done, result)
-        return result
-
-    def _log_model(
-        self, run: TrackedRun, model: BaseAlgorithm, done: backtest.Backtest, result: SeedResult
-    ) -> None:
-        metrics = {
-            "best_reward": result.best_reward,
-            "test_reward": result.test_reward,
-            "training_duration": result.seconds,
-            **result.test.metrics(),
-        }
-        for name, one in self.figures.items():
-            metrics |= one.metrics(f"{name}_")
-        costs = self.options.costs
-        self.logger.log_backtest_results(
-            {
-                "portfolio_values": backtest.portfolio(done, self.benchmarks["buy_and_hold"]),
-                "trades": backtest.trades(done),
-                "metrics": metrics,
-                "initial_capital": backtest.CAPITAL,
-                "costs": {"fee": costs.fee, "slippage": costs.slippage, "of": "what is bought or sold"},
-                "start": written(done.times[0]),
-                "end": written(done.times[-1]),
-                "returns_per_year": self.prepared.per_year,
-                "seed": result.seed,
-            }
-        )
-        run.log_saved_model(model_files.saving(model, self.prepared), "model", model_files.KIND, None)
-
-    def _log_best(
-        self, run: TrackedRun, shop: Workshop, results: list[SeedResult], chosen: SeedResult
-    ) -> None:
-        """Log the chosen seed's model into the training's run, and what all seeds came to."""
-        last = Checkpoints(shop.of_seed(chosen.seed)).last()
+    def _best(self, shop: Workshop, seed: int) -> BaseAlgorithm:
+        """Load the model of a seed that its validation chose."""
+        last = Checkpoints(shop.of_seed(seed)).last()
         if last is None:
-            raise GreenroomError(
-                f"The checkpoints of seed {chosen.seed} in {shop.folder} are gone. Train again."
-            )
-        model = class_of(self.options.algorithm).load(last.best, device="cpu")
-        self._log_model(run, model, backtest.run(self.prepared.test, strategy_of(model)), chosen)
-        run.set_tags({"chosen_seed": chosen.seed})
-        run.log_metrics(over_seeds(results))
-        self.logger.log_dict(
-            [
-                {"seed": one.seed, "run_id": one.run_id, **one.test.metrics(), "best_reward": one.best_reward}
-                for one in results
-            ],
-            "seeds.json",
-        )
-
-
-def over_seeds(results: list[SeedResult]) -> dict[str, float]:
-    """Return median and worst of each figure over seeds; a seed without a figure is left out of it."""
-    metrics: dict[str, float] = {}
-    for name in ("total_return", "sharpe", "max_drawdown"):
-        values = [value for one in results if (value := getattr(one.test, name)) is not None]
-        if values:
-            metrics[f"{name}_median"], metrics[f"{name}_worst"] = median(values), min(values)
-    return metrics
+            raise GreenroomError(f"The checkpoints of seed {seed} in {shop.folder} are gone. Train again.")
+        return class_of(self.options.algorithm).load(last.best, device="cpu")

@@ -65,8 +65,8 @@ class Flow:
             return
         with ExitStack() as stack:
             try:
-                # A lock of its own: registering and promoting hold the model's.
-                name = f"retraining {number}"
+                # A lock of its own, for registering and promoting take the model's; no model has a / in its name.
+                name = f"retraining/{number}"
                 stack.enter_context(model_lock(self._engine(), self._store_key, name, wait_seconds=0.0))
             except RefusedError:
                 return

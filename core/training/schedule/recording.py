@@ -63,6 +63,8 @@ class Recorder:
 
     def trouble(self, one: Retraining, text: str, **changes: Any) -> None:
         """Note why the step has to be tried again."""
+        # The step may have written to the row before it met with trouble.
+        one = self._store.retraining(one.id)
         self.write(one, (text,), "WARNING", prepared=rows.prepared_text(replace(one.prepared, **changes)))
 
     def end(

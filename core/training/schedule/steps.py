@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,14 +20,14 @@ from core.errors import DatabaseError, GreenroomError, NotFoundError, RefusedErr
 from core.registry.gates.rules import Gate
 from core.registry.judge import Trials
 from core.registry.types import Model, Stage, Version
-from core.training.schedule import freezing, rows
+from core.training.schedule import freezing
+from core.training.schedule.launching import Launcher, run_of
 from core.training.schedule.parts import Parts
 from core.training.schedule.preparing import parameters_for, training_words
 from core.training.schedule.recording import Recorder
 from core.training.schedule.store import Store
 from core.training.schedule.types import (
     RETRAINING_TAG,
-    RETRAINS_TAG,
     VALIDATION_TAG,
     VERDICT_TAG,
     FrozenFile,
@@ -39,13 +38,11 @@ from core.training.schedule.types import (
     Verdict,
 )
 from core.training.schedule.verdict import compare
-from core.training.types import Job, JobState, LaunchRequest
 
 log = logging.getLogger("greenroom.retraining")
 
 _COPIES_KEPT: Final = 3
 _TAG_LENGTH: Final = 500
-_JOBS_A_LOOK: Final = 200
 
 
 class Steps:
@@ -54,6 +51,7 @@ class Steps:
     def __init__(self, store: Store, recorder: Recorder, parts: Parts, now: clock.Clock) -> None:
         self._store = store
         self._recorder = recorder
+        self._launcher = Launcher(recorder, parts)
         self._parts = parts
         self._now = now
 
@@ -61,7 +59,7 @@ class Steps:
         """Take the step that a retraining is at."""
         steps = {
             Step.PREPARING: self._prepare,
-            Step.TRAINING: self._train,
+            Step.TRAINING: self._launcher.train,
             Step.VALIDATING: self._validate,
             Step.REGISTERING: self._register,
         }
@@ -104,59 +102,6 @@ class Steps:
             return self._parts.registry.watch.fresh(name)
         except NotFoundError:
             return None
-
-    # Training
-
-    def _train(self, one: Retraining) -> None:
-        """Launch the job once, then wait for it."""
-        if one.job_id is None:
-            self._launch(one)
-            return
-        job = self._parts.training.job(one.job_id)
-        if not job.state.is_over:
-            return
-        if job.state is JobState.STOPPED:
-            self._recorder.end(one, RetrainingOutcome.STOPPED, job.reason or f"Job {job.id} was stopped.")
-        elif job.state is not JobState.FINISHED:
-            why = job.reason or "It does not say why; look at its log."
-            self._recorder.end(
-                one, RetrainingOutcome.FAILED, f"Job {job.id} ({job.name}) {_became(job)}: {why}"
-            )
-        else:
-            run = _run_of(job)
-            lines = (f"Model trained: run {run[:8]} of job {job.id}", "Step 3: Validating new model...")
-            self._recorder.go_on(one, Step.VALIDATING, lines)
-
-    def _launch(self, one: Retraining) -> None:
-        job = self._launched(one) if one.prepared.launching else None
-        if job is None:
-            prepared = replace(one.prepared, launching=True)
-            if not self._recorder.write(one, (), prepared=rows.prepared_text(prepared)):
-                return
-            request = LaunchRequest(
-                one.request.entry_point,
-                one.prepared.parameters,
-                one.request.project,
-                one.request.engine,
-                name=one.job_name,
-                tags={RETRAINING_TAG: str(one.id), RETRAINS_TAG: one.model},
-            )
-            job = self._parts.training.launch(request, one.actor)
-        self._recorder.write(one, (f"Job {job.id} is asked for",), job_id=job.id)
-
-    def _launched(self, one: Retraining) -> Job | None:
-        """Return the job that was launched before this was cut off; None where it was cut off before that."""
-        offset = 0
-        while jobs := self._parts.training.jobs(limit=_JOBS_A_LOOK, offset=offset):
-            for job in jobs:
-                # Who repeats it by hand makes a job of the same name, and younger.
-                ours = job.name == one.job_name and job.made_from is None and job.resumes is None
-                if ours and not _was_given_up(job):
-                    return job
-            if jobs[-1].asked_at < one.started_at:
-                return None
-            offset += len(jobs)
-        return None
 
     # Validating
 
@@ -202,7 +147,7 @@ class Steps:
     def _run(self, one: Retraining) -> str:
         if one.job_id is None:
             raise NotFoundError(f"Retraining {one.id} has no job.")
-        trained = _run_of(self._parts.training.job(one.job_id))
+        trained = run_of(self._parts.training.job(one.job_id))
         model = self._model(one.model)
         before = (
             None
@@ -286,21 +231,6 @@ class Steps:
         if verdict is not None:
             tags[VERDICT_TAG] = verdict.sentence[:_TAG_LENGTH]
         self._parts.tag(one.model, version, tags)
-
-
-def _run_of(job: Job) -> str:
-    if job.run_id is None:
-        raise NotFoundError(f"Job {job.id} ({job.name}) has no run, so there is nothing to register.")
-    return job.run_id
-
-
-def _became(job: Job) -> str:
-    return "was lost" if job.state is JobState.LOST else "failed"
-
-
-def _was_given_up(job: Job) -> bool:
-    """Say whether it was never begun, for the tracking store did not answer when it was launched."""
-    return job.state is JobState.FAILED and job.started_at is None
 
 
 def _listed(files: tuple[FrozenFile, ...]) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from mlflow import MlflowClient
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -16,6 +18,7 @@ from starlette.routing import Mount
 from core.access import Actor, Role
 from core.api.app import create_app
 from core.audit import AuditTrail
+from core.cli import cli
 from core.database import open_database
 from core.registry.gates.configuration import read_gates
 from core.registry.types import Stage
@@ -112,3 +115,27 @@ def api(api_template: Template, tmp_path: Path) -> Iterator[Api]:
     app = Starlette(routes=[Mount("/api", create_app(lambda: workspace))])
     yield Api(Client(app), workspace, training, api_template.tokens, api_template.runs)
     workspace.close()
+
+
+Printed = Callable[..., Any]
+
+
+@pytest.fixture
+def printed(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Printed:
+    """What the command line prints of the same workspace."""
+    settings = api.workspace.settings
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "greenroom.toml").write_text(
+        '[gates."*"]\nsmoke = false\nsoak_hours = 0\n[gates.slow]\nsmoke = false\nsoak_hours = 24\n'
+    )
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", settings.effective_tracking_uri)
+    monkeypatch.setenv("GREENROOM_HOME", str(settings.home))
+    monkeypatch.setenv("GREENROOM_USER", "jonas")
+    monkeypatch.setenv("GREENROOM_ROLE", "lead")
+
+    def run(*words: str) -> Any:
+        result = CliRunner().invoke(cli, [*words, "--json"])
+        assert result.exit_code in (0, 1), result.output
+        return json.loads(result.stdout)
+
+    return run

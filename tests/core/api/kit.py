@@ -20,6 +20,7 @@ from core.training.schedule.types import (
     RetrainingOutcome,
     Schedule,
     ScheduleRequest,
+    SchedulerStatus,
     Step,
     Trigger,
 )
@@ -202,8 +203,17 @@ class FakeSchedules:
         self.begun.append(one)
         return one
 
-    def retrainings(self, model: str | None = None, *, limit: int = 20) -> Sequence[Retraining]:
-        return [one for one in reversed(self.begun) if model in (None, one.model)][:limit]
+    def status(self, model: str) -> SchedulerStatus:
+        known = self.known.get(model)
+        of_model = [one for one in self.begun if one.model == model]
+        staged = [one.ended_at for one in of_model if one.outcome is RetrainingOutcome.STAGED]
+        return SchedulerStatus(
+            enabled=known is not None and known.enabled,
+            is_training=any(one.outcome is None for one in of_model),
+            last_retrain_time=staged[-1] if staged else None,
+            next_retrain_time=known.next_due if known is not None else None,
+            interval_days=known.interval_days if known is not None else None,
+        )
 
     def retraining(self, retraining_id: int) -> Retraining:
         self.looks += 1
@@ -288,3 +298,25 @@ class FakeTraining:
         begin = min(max(0, len(text) - most) if start is None else start, len(text))
         part = text[begin : begin + most]
         return LogPart(part, begin, begin + len(part), len(text))
+
+
+FAILURE = ["success", "error", "reasons"]
+
+
+def value(client: Client, path: str) -> Any:
+    """Ask for something that is there."""
+    found = client.ask("GET", path)
+    assert found.status == 200, found.body
+    assert found.headers["content-type"] == "application/json"
+    assert found.headers["cache-control"] == "no-store"
+    return found.value
+
+
+def refusal(client: Client, path: str, status: int, sent: Any = None, method: str = "POST") -> str:
+    """Ask for something that is refused, and return why."""
+    found = client.ask(method, path, value=sent)
+    assert found.status == status, found.body
+    assert list(found.value) == FAILURE
+    assert found.value["success"] is False
+    assert found.value["reasons"]
+    return str(found.value["error"])

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
+from core.settings import Settings
+from core.training.schedule.types import ScheduleRequest, Trigger
+from core.workspace import Workspace, open_workspace
 from tests import registries, servers, stores
 
 STATUS = "curl http://localhost:5030/api/rl-agent/status"
@@ -29,12 +35,15 @@ RETRAIN_ASYNC = """curl -X POST http://localhost:5030/api/rl-agent/retrain \\
 class Served:
     port: int
     home: Path
+    sales: Path
+    workspace: Workspace
 
     def curl(self, line: str, *more: str) -> tuple[int, Any]:
         """Run a line of the guide; return status and what came back."""
-        words = shlex.split(line.replace(":5030", f":{self.port}"))
-        mark = ["-s", "-w", "\n%{http_code}", "--max-time", "60"]
-        done = subprocess.run([*words, *mark, *more], capture_output=True, check=True, text=True)
+        mark = ["-s", "-w", r"\n%{http_code}", "--max-time", "60"]
+        # A shell reads it, as it would where somebody pastes it.
+        written = f"{line.replace(':5030', f':{self.port}')} {shlex.join([*mark, *more])}"
+        done = subprocess.run(["sh", "-c", written], capture_output=True, check=True, text=True)
         body, _, status = done.stdout.rpartition("\n")
         return int(status), json.loads(body)
 
@@ -52,12 +61,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     client.create_model_version("rl_agent", (folder / "model").as_uri(), run_id, tags=label)
     for stage in ("Staging", "Production"):
         registries.put(client, "rl_agent", 1, stage)
+    sales = folder / "sales.csv"
+    sales.write_text("store,date,sales\n" + "".join(f"a,2026-01-{day:02d},{day}\n" for day in range(1, 32)))
     port = servers.free_port()
     command = [sys.executable, "-m", "core.cli", "up", "--port", str(port), "--tracking-uri", uri]
     environment = {"GREENROOM_HOME": str(folder / "home"), "GREENROOM_USER": "jonas"}
     with servers.process(command, folder / "served.log", **environment) as running:
         servers.wait_for(f"http://127.0.0.1:{port}/api/health", running)
-        yield Served(port, folder / "home")
+        workspace = open_workspace(Settings(tracking_uri=uri, home=folder / "home", user="jonas"))
+        yield Served(port, folder / "home", sales, workspace)
+        workspace.close()
 
 
 def test_the_status_has_the_shape_of_the_guide(served: Served) -> None:
@@ -73,12 +86,35 @@ def test_the_status_has_the_shape_of_the_guide(served: Served) -> None:
     assert list(value["status"]["scheduler"]) == keys
 
 
-@pytest.mark.parametrize("line", [RETRAIN, RETRAIN_ASYNC])
-def test_the_lines_that_retrain_reach_the_desk(served: Served, line: str) -> None:
-    """Nothing says yet how the agent is trained; see `test_a_retraining_begins` for when something does."""
-    status, value = served.curl(line)
+def test_a_retraining_that_nothing_says_how_to_make_is_refused(served: Served) -> None:
+    status, value = served.curl(RETRAIN)
     assert (status, value["success"]) == (409, False), value
-    assert "rl_agent" in value["error"]
+    assert "Nothing says how rl_agent is trained" in value["error"]
+
+
+def test_the_lines_that_retrain_begin_a_retraining(served: Served) -> None:
+    desk = served.workspace.training.schedules
+    for line in (RETRAIN, RETRAIN_ASYNC):
+        # Far in the future: nothing but the line begins it.
+        request = ScheduleRequest("stores", {"data": str(served.sales)}, first_day=date(2100, 1, 1))
+        desk.set("rl_agent", request, served.workspace.actor())
+        status, value = served.curl(line)
+        assert (status, value["success"]) == (202, True), value
+        number = value["retraining"]["retraining"]
+        assert (desk.retraining(number).trigger, desk.retraining(number).asked_by) == (Trigger.API, "jonas")
+        status, value = served.curl(line)
+        assert (status, value["success"]) == (409, False), value
+        scheduler = served.curl(STATUS)[1]["status"]["scheduler"]
+        assert (scheduler["enabled"], scheduler["is_training"], scheduler["interval_days"]) == (True, True, 7)
+        desk.stop(number, served.workspace.actor())
+        _wait_for(lambda number=number: not desk.retraining(number).is_open)  # type: ignore[misc]
+
+
+def _wait_for(happened: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.1)
 
 
 def test_the_pages_are_beside_it(served: Served) -> None:
@@ -105,8 +141,6 @@ def test_a_token_made_on_the_command_line_opens_it(served: Served) -> None:
 
 
 def _environment(served: Served) -> dict[str, str]:
-    import os
-
     return {**os.environ, "GREENROOM_HOME": str(served.home)}
 
 

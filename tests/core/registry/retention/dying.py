@@ -15,14 +15,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import mlflow.store.model_registry.sqlalchemy_store
-import mlflow.store.tracking.sqlalchemy_store
-import mlflow.tracking
-
-import core.runs.explorer
-import core.runs.index.index
-import core.runs.sources.choose
-import core.workspace_registry
 from core import clock
 from core.registry.retention.configuration import RetentionSettings, RunRule
 from tests.core.registry.retention.registry_of_50 import Registry

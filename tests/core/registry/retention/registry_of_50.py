@@ -42,11 +42,12 @@ class Registry:
         return MlflowClient(self.uri)
 
     def open(
-        self, home: Path, settings: RetentionSettings | None = None, on_step: Callable[[str], None] = lambda _: None
+        self,
+        home: Path,
+        settings: RetentionSettings | None = None,
+        on_step: Callable[[str], None] = lambda _: None,
     ) -> tuple[Workspace, RetentionDesk]:
-        workspace = open_workspace(
-            Settings(tracking_uri=self.uri, home=home, database_uri=self.database_uri)
-        )
+        workspace = open_workspace(Settings(tracking_uri=self.uri, home=home, database_uri=self.database_uri))
         return workspace, wire_retention_desk(workspace, settings or RetentionSettings(), on_step)
 
     def content(self) -> dict[str, str]:
@@ -94,7 +95,9 @@ def add_version(client: MlflowClient, experiment: str, number: int, name: str = 
     (Path(run.info.artifact_uri)).mkdir(parents=True, exist_ok=True)
     (Path(run.info.artifact_uri) / "log.txt").write_text("kept")
     client.log_batch(run_id, tags=[RunTag("number", str(number))])
-    client.set_terminated(run_id, RunStatus.to_string(RunStatus.FINISHED), end_time=1_700_000_100_000 + number)
+    client.set_terminated(
+        run_id, RunStatus.to_string(RunStatus.FINISHED), end_time=1_700_000_100_000 + number
+    )
     return run_id
 
 
@@ -109,7 +112,7 @@ def write_model(place: Path, number: int) -> None:
     )
 
 
-_CODE = '''
+_CODE = """
 from pathlib import Path
 
 
@@ -123,7 +126,7 @@ class _Agent:
 
 def _load_pyfunc(path):
     return _Agent((Path(path) / "weights.bin").stat().st_size)
-'''
+"""
 
 
 def archive(registry: Registry, workspace: Workspace, ages: Mapping[int, float]) -> None:

@@ -10,9 +10,15 @@ from core.registry.retention.configuration import ModelRule, RetentionSettings, 
 
 def test_nothing_is_needed() -> None:
     settings = read_retention({}, "greenroom.toml")
-    assert settings == RetentionSettings()
+    assert settings == RetentionSettings(automatic=True)
     assert settings.of("any") == ModelRule(30, 3)
     assert (settings.undo_days, settings.after_deployment, settings.runs) == (7, True, ())
+
+
+def test_nothing_goes_by_itself_unless_the_table_is_there_and_does_not_say_otherwise() -> None:
+    assert not RetentionSettings().automatic
+    assert read_retention({"days": 60}, "greenroom.toml").automatic
+    assert not read_retention({"automatic": False}, "greenroom.toml").automatic
 
 
 def test_a_model_takes_what_it_leaves_out_from_the_rest() -> None:

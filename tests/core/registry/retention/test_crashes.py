@@ -70,7 +70,7 @@ def scene(tmp_path: Path, hands: Hands) -> Iterator[tuple[Registry, Workspace, R
         registry.client.set_terminated(run.info.run_id, end_time=1_700_000_100_000)
     home = tmp_path / "home"
     workspace, desk = registry.open(home, RetentionSettings(runs=tuple(RunRule(**one) for one in RUNS)))
-    registry_of_50.archive(registry, workspace, {number: 60 for number in range(1, 11)})
+    registry_of_50.archive(registry, workspace, dict.fromkeys(range(1, 11), 60))
     workspace.runs.sync()
     dying = Dying(registry, home)
     yield registry, workspace, desk, dying
@@ -83,9 +83,7 @@ def check(registry: Registry, workspace: Workspace, desk: RetentionDesk) -> None
     workspace.registry.look()
     entries = desk.trash(closed=True)
     assert not [one for one in entries if one.state in UNFINISHED]
-    versions = {
-        int(one.version): one for one in registry.client.search_model_versions(f"name = '{NAME}'")
-    }
+    versions = {int(one.version): one for one in registry.client.search_model_versions(f"name = '{NAME}'")}
     waiting = {one.subject.version: one for one in entries if one.state is TrashState.DELETED}
     marked = {number for number, one in versions.items() if DELETED_TAG in one.tags}
     assert marked == {number for number in waiting if number is not None}
@@ -108,16 +106,15 @@ def check(registry: Registry, workspace: Workspace, desk: RetentionDesk) -> None
     assert desk.recover() == (), "what was left is dealt with once"
 
 
-@pytest.mark.timeout(300)
-def test_kill_at_every_step(
-    scene: tuple[Registry, Workspace, RetentionDesk, Dying], hands: Hands
-) -> None:
+Scene = tuple[Registry, Workspace, RetentionDesk, Dying]
+
+
+def test_kill_at_every_step_of_removing(scene: Scene, hands: Hands) -> None:
     registry, workspace, desk, dying = scene
     promised = desk.plan()
     assert len(promised.goes) == 12
-
     outcomes = set()
-    for die_at in (*range(1, 6), 49):  # five steps each: the first version, and the second last run
+    for die_at in (*range(1, 6), 48, 50):  # five steps each: the first version, and a run
         assert dying.order("apply", hands, die_at=die_at)["killed"]
         outcomes |= {one.state for one in desk.recover()}
         check(registry, workspace, desk)
@@ -127,24 +124,26 @@ def test_kill_at_every_step(
         assert desk.plan().fingerprint == promised.fingerprint
     assert outcomes == {TrashState.KEPT, TrashState.DELETED}, "given up, or finished"
 
-    retired = desk.apply(desk.plan(), LEAD, "a test")
-    runs = [one.id for one in retired if one.subject.version is None]
-    versions = [one.id for one in retired if one.subject.version is not None]
-    for die_at in range(1, 5):
-        for ids in (versions[:1], runs[:1]):
-            assert dying.order("undo", hands, die_at=die_at, ids=ids)["killed"]
-            desk.recover()
-            check(registry, workspace, desk)
-            back = [one for one in desk.trash(closed=True) if one.id == ids[0]][0]
-            assert back.state is TrashState.RESTORED
-        workspace.runs.sync()
-        again = desk.apply(desk.plan(), LEAD, "a test")
-        versions[:1] = [one.id for one in again if one.subject.version is not None]
-        runs[:1] = [one.id for one in again if one.subject.version is None]
 
+def test_kill_at_every_step_of_bringing_back(scene: Scene, hands: Hands) -> None:
+    registry, workspace, desk, dying = scene
+    retired = desk.apply(desk.plan(), LEAD, "a test")
+    versions = [one.id for one in retired if one.subject.version is not None]
+    runs = [one.id for one in retired if one.subject.version is None]
+    for die_at, number in zip((1, 2, 3, 4, 1, 2, 3), (*versions[:4], *runs), strict=True):
+        assert dying.order("undo", hands, die_at=die_at, ids=[number])["killed"]
+        desk.recover()
+        check(registry, workspace, desk)
+        back = next(one for one in desk.trash(closed=True) if one.id == number)
+        assert back.state is TrashState.RESTORED
+
+
+def test_kill_at_every_step_of_purging(scene: Scene, hands: Hands) -> None:
+    registry, workspace, desk, dying = scene
+    folders = {number: registry.model_folder(number) for number in range(1, 11)}
+    desk.apply(desk.plan(), LEAD, "a test")
     hands.pass_hours(24 * 8)
     left = len(desk.due())
-    folders = {number: registry.model_folder(number) for number in range(1, 11)}
     for die_at in range(1, 7):
         assert dying.order("purge", hands, die_at=die_at)["killed"]
         # Whoever looks first must not take it for a deletion outside.
@@ -156,9 +155,8 @@ def test_kill_at_every_step(
     assert not last["killed"]
     check(registry, workspace, desk)
     assert desk.due() == ()
-    there = registries.stages(registry.client, NAME)
     assert sorted(number for number, folder in folders.items() if folder.exists()) == [10]
-    assert sorted(there) == [10, 11, 12, 13]
+    assert sorted(registries.stages(registry.client, NAME)) == [10, 11, 12, 13]
     assert not [path for path in (registry.folder / "sweeps").rglob("*") if path.is_file()]
 
 

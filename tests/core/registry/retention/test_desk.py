@@ -159,14 +159,14 @@ def test_the_trash_keeps_the_whole_record(scene: Scene) -> None:
 
 def test_what_must_stay_after_all_is_brought_back_instead_of_purged(scene: Scene) -> None:
     scene.remove()
-    scene.client.set_model_version_tag(NAME, "1", "greenroom.legal_hold", "case 1")
+    scene.client.set_tag(scene.client.get_model_version(NAME, "1").run_id, "greenroom.legal_hold", "case 1")
     scene.client.set_registered_model_alias(NAME, "paper", "2")
     scene.client.delete_model_version_tag(NAME, "3", "greenroom.deleted_at")
     registries.put(scene.client, NAME, 4, "Production")
     scene.hands.pass_hours(24 * 7 + 1)
     done = {one.subject.version: one for one in scene.desk.purge()}
     assert {one.state for one in done.values()} == {TrashState.KEPT}
-    assert "legal hold" in done[1].note
+    assert "legal hold: the run" in done[1].note
     assert "alias" in done[2].note
     assert "mark was taken away" in done[3].note
     assert "it is the champion" in done[4].note
@@ -212,7 +212,7 @@ def test_an_undo_after_the_purge_says_that_it_is_too_late(scene: Scene) -> None:
     numbers = scene.remove()
     scene.hands.pass_hours(24 * 7 + 1)
     scene.desk.purge()
-    with pytest.raises(RefusedError, match="is purged since .* files with"):
+    with pytest.raises(RefusedError, match=r"is purged since .* files with"):
         scene.desk.undo([numbers[1]], LEAD, "too late")
     assert scene.desk.purge() == ()
 

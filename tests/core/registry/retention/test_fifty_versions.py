@@ -11,14 +11,16 @@ from core.registry.retention.trash import TrashState
 from core.registry.types import Stage
 from tests import registries
 from tests.core.registry.retention import registry_of_50
-from tests.core.registry.retention.registry_of_50 import NAME, Registry
+from tests.core.registry.retention.registry_of_50 import NAME
 from tests.registries import LEAD, Hands
 
 OLD = range(1, 41)
 """In Archived for 60 days and less, the first longest; those above v30 not long enough."""
 
 
-def test_exactly_the_promised_ones_go_and_come_back_and_free_their_bytes(tmp_path: Path, hands: Hands) -> None:
+def test_exactly_the_promised_ones_go_and_come_back_and_free_their_bytes(
+    tmp_path: Path, hands: Hands
+) -> None:
     registry = registry_of_50.make(tmp_path / "store", 50)
     client = registry.client
     workspace, desk = registry.open(tmp_path / "home")

@@ -73,7 +73,9 @@ def test_links_are_neither_followed_nor_counted(root: Path, files: RetentionFile
     assert (tmp_path / "precious.txt").exists()
 
 
-@pytest.mark.parametrize("path", ["../../../../precious.txt", "model/../../..", "/etc", "%2e%2e/x", "a\\..\\b"])
+@pytest.mark.parametrize(
+    "path", ["../../../../precious.txt", "model/../../..", "/etc", "%2e%2e/x", "a\\..\\b"]
+)
 def test_no_path_leads_out(root: Path, files: RetentionFiles, tmp_path: Path, path: str) -> None:
     with pytest.raises(ArtifactError):
         files.remove(place_at(root, path))
@@ -93,7 +95,9 @@ def test_a_place_that_is_no_runs_own_folder_is_left(root: Path, tmp_path: Path) 
     assert (root / "model" / "MLmodel").exists()
 
 
-def test_a_remote_store_loses_files_one_by_one(files: RetentionFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remote_store_loses_files_one_by_one(
+    files: RetentionFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
     removed: list[str] = []
     content = {"model/MLmodel": 5, "model/data/w.bin": 100, "model_2/MLmodel": 1}
 
@@ -113,7 +117,8 @@ def test_a_remote_store_loses_files_one_by_one(files: RetentionFiles, monkeypatc
             removed.append(path)
 
     monkeypatch.setattr(
-        "mlflow.store.artifact.artifact_repository_registry.get_artifact_repository", lambda *_, **__: Bucket()
+        "mlflow.store.artifact.artifact_repository_registry.get_artifact_repository",
+        lambda *_, **__: Bucket(),
     )
     one = FilePlace(RUN, "1", f"s3://bucket/1/{RUN}/artifacts", "model")
     assert files.measure(one) == Size(105, 2)
@@ -159,11 +164,22 @@ def test_a_logged_model_that_another_version_uses_stays() -> None:
     (place,) = places_of_version(first, OWN, (LOGGED,))
     assert place.model == LOGGED
     assert user_of(place, first, [first, version(2, f"models:/{MODEL}", run_id=None)], OWN, (LOGGED,))
-    assert user_of(place, first, [first, version(2, "x", "c" * 32, f"/art/models/{MODEL}/artifacts")], OWN, ())
+    assert user_of(
+        place, first, [first, version(2, "x", "c" * 32, f"/art/models/{MODEL}/artifacts")], OWN, ()
+    )
     assert not user_of(place, first, [first, version(2, f"/art/1/{RUN}/artifacts/other")], OWN, (LOGGED,))
 
 
-@pytest.mark.parametrize("source", [f"runs:/{RUN}/.", f"/art/1/{RUN}/artifacts/", "/etc", f"runs:/{'c' * 32}/model"])
+def test_a_folder_of_the_run_is_not_the_logged_model_of_the_same_name() -> None:
+    (place,) = places_of_version(version(1, f"/art/1/{RUN}/artifacts/model"), OWN, (LOGGED,))
+    assert (place.model, place.path) == (None, "model")
+    (named,) = places_of_version(version(1, f"runs:/{RUN}/model"), OWN, (LOGGED,))
+    assert named.model == LOGGED
+
+
+@pytest.mark.parametrize(
+    "source", [f"runs:/{RUN}/.", f"/art/1/{RUN}/artifacts/", "/etc", f"runs:/{'c' * 32}/model"]
+)
 def test_what_is_no_folder_among_the_runs_artifacts_is_not_the_versions_own(source: str) -> None:
     with pytest.raises(ArtifactError):
         places_of_version(version(1, source), OWN, ())

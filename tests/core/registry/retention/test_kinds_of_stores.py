@@ -57,7 +57,11 @@ def check(registry: Registry, home: Path, hands: Hands, files: Callable[[], int]
 
 
 def size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.name in ("weights.bin", "agent.py", "MLmodel"))
+    return sum(
+        path.stat().st_size
+        for path in folder.rglob("*")
+        if path.name in ("weights.bin", "agent.py", "MLmodel")
+    )
 
 
 def test_a_file_store(tmp_path: Path, hands: Hands) -> None:

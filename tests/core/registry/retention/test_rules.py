@@ -27,8 +27,9 @@ def facts(*versions: Version, **values: Any) -> ModelFacts:
     return ModelFacts(model, **{"since": since, **values})
 
 
-def reasons(given: ModelFacts, number: int, rule: ModelRule = ModelRule(min_versions=1)) -> tuple[str, ...]:
-    return next(one.reasons for one in judge_versions(given, rule, NOW) if one.version.version == number)
+def reasons(given: ModelFacts, number: int) -> tuple[str, ...]:
+    verdicts = judge_versions(given, ModelRule(min_versions=1), NOW)
+    return next(one.reasons for one in verdicts if one.version.version == number)
 
 
 LAST = version(9)

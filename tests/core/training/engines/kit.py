@@ -114,7 +114,8 @@ class Stage:
         return self.desk.job(job.id)
 
     def log(self, job: Job) -> str:
-        return self.place(job).log.read_bytes().decode("utf-8", "replace")
+        log = self.place(job).log
+        return log.read_bytes().decode("utf-8", "replace") if log.exists() else ""
 
     def status(self, job: Job) -> str:
         """The status of its run once MLflow was told."""
@@ -150,7 +151,8 @@ def stage(folder: Path, ray_address: str, slots: int = 3) -> Iterator[Stage]:
         (project / name).write_text(text)
     config = folder / "greenroom.toml"
     config.write_text(
-        f'home = "{folder / "home"}"\n[training]\njobs_at_once = {slots}\nmin_free_mb = 0\nray_address = "{ray_address}"\n'
+        f'home = "{folder / "home"}"\n[training]\njobs_at_once = {slots}\nmin_free_mb = 0\n'
+        f'ray_address = "{ray_address}"\n'
         f'[projects.small]\nsource = "{project}"\n'
     )
     before = os.environ.get("GREENROOM_CONFIG")

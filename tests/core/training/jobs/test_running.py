@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from core import clock
+from core.training.jobs.logs import progress_of
+from core.training.jobs.place import read_json
 from core.training.types import JOB_TAG, JobState
 from tests.training import Toys, is_alive, wait_for
 
@@ -42,7 +45,11 @@ def test_a_run_whose_script_says_how_it_ended_keeps_that(toys: Toys) -> None:
     ("entry_point", "code", "reason"),
     [
         ("fail", 3, "It exited with code 3. The last line of its log: no luck at all"),
-        ("die", -9, "It was ended by signal 9 (SIGKILL), as happens when memory runs out. The last line of its log: about to die"),
+        (
+            "die",
+            -9,
+            "It was ended by signal 9 (SIGKILL), as happens when memory runs out. The last line of its log: about to die",
+        ),
     ],
 )
 def test_a_job_that_fails_says_why(toys: Toys, entry_point: str, code: int, reason: str) -> None:
@@ -67,7 +74,7 @@ def test_what_is_gone_between_launch_and_start_is_named(new_toys: Callable[..., 
     file.unlink()
     with toys.worker():
         failed = toys.until(no_file)
-        assert failed.state is JobState.FAILED and "prices.csv" in failed.reason
+        assert failed.state is JobState.FAILED and "there is no such file" in failed.reason
         toys.until_told(failed, "FAILED")
     no_project = toys.launch("wait")
     toys.project.rename(toys.folder / "moved")
@@ -135,7 +142,7 @@ def test_whatever_is_printed_is_kept_and_shown_as_text(toys: Toys) -> None:
 def test_a_job_that_closes_its_output_goes_on(toys: Toys) -> None:
     job = toys.until(toys.launch("silent"))
     assert job.state is JobState.FINISHED
-    assert (toys.home / "work" / f"{job.run_id}.done").read_text() == "done"
+    assert (toys.home / "work" / str(job.run_id) / "done").read_text() == "done"
 
 
 def test_what_a_finished_job_leaves_behind_is_ended(toys: Toys) -> None:
@@ -158,10 +165,6 @@ def test_what_a_finished_job_leaves_behind_is_ended(toys: Toys) -> None:
     ],
 )
 def test_progress_that_makes_no_sense_harms_nobody(new_toys: Callable[..., Toys], text: str) -> None:
-    from core.training.jobs.logs import progress_of
-    from core.training.jobs.place import read_json
-    from core import clock
-
     path = new_toys().folder / "progress.json"
     path.write_text(text)
     assert progress_of(read_json(path), clock.now()) is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +16,17 @@ import pytest
 from mlflow import MlflowClient
 from stable_baselines3 import PPO
 
-from core.errors import BadInputError, NotFoundError
+from core.errors import BadInputError, GreenroomError, NotFoundError
 from core.settings import read_settings
 from core.tracking import compute_file_hash, compute_json_hash
-from core.training.rl import training
+from core.training.rl import backtest, training
 from core.training.rl.algorithms import class_of, strategy_of
 from core.training.rl.features import FEATURE_ORDER
 from core.training.rl.measures import Figures
 from core.training.rl.options import Algorithm
 from core.training.rl.plan import SeedResult
 from core.training.rl.preparation import prepare
+from core.training.rl.recording import over_seeds
 from core.training.rl.training import TrainingReport
 from core.training.rl.vectorised import TradingVecEnv
 from tests import stores
@@ -192,11 +195,11 @@ def test_a_seed_that_gets_no_better_stops_early_and_keeps_its_best_model(
     data: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rewards = iter([1.0, 5.0, 3.0, 4.0, 9.0])
-    run = training.backtest.run
+    run = backtest.run
 
     class Judged:
         def __getattr__(self, name: str) -> object:
-            return getattr(training.backtest, name)
+            return getattr(backtest, name)
 
         @staticmethod
         def run(market, strategy):
@@ -288,7 +291,10 @@ def test_the_run_that_a_launcher_made_is_gone_on_with(data: Path, client: Mlflow
     run = client.get_run(made.info.run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "job 7")
     assert run.data.params["n_steps"] == "0" and run.data.tags["n_steps"] == "128"
+    # What came out as it was asked for needs no saying.
+    assert set(run.data.tags) & set(run.data.params) == {"n_steps", "git_commit_sha"}
     child = client.get_run(str(report.seeds[0].run_id))
+    assert child.info.run_name == "job 7 seed 1"
     assert child.data.params["data"] == "/somewhere/bars.csv" and child.info.experiment_id == experiment
 
 
@@ -318,6 +324,26 @@ def test_a_training_is_not_gone_on_with_by_other_options_or_bars(
     assert client.get_run(str(report.run_id)).info.status == "FINISHED"
 
 
+def test_a_training_that_another_process_works_on_is_left_alone(
+    data: Path, client: MlflowClient, home: Path
+) -> None:
+    report = kit.train(data)
+    # Of another process, since a lock belongs to one.
+    lock = home / "checkpoints" / str(report.run_id) / "lock"
+    script = f"import fcntl, sys\nfile = open({str(lock)!r}, 'w')\nfcntl.flock(file, fcntl.LOCK_EX)\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", script + "print('held', flush=True)\nsys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdin is not None and other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(GreenroomError, match="Another process is working on the training"):
+            kit.train(data, run_id=report.run_id)
+        other.stdin.close()
+    assert client.get_run(str(report.run_id)).info.status == "FINISHED"
+
+
 def test_runs_that_cannot_be_gone_on_with_are_named(data: Path, client: MlflowClient) -> None:
     with pytest.raises(NotFoundError, match=r"There is no run 0123"):
         kit.train(data, run_id="0123")
@@ -344,6 +370,6 @@ def test_median_and_worst_leave_out_seeds_without_the_figure() -> None:
     def result(total: float, sharpe: float | None) -> SeedResult:
         return SeedResult(1, None, 1, 1, 0.0, 0.0, Figures(total, sharpe, -0.1), 1.0)
 
-    found = training.over_seeds([result(0.1, 1.0), result(-0.2, None), result(0.3, 2.0)])
+    found = over_seeds([result(0.1, 1.0), result(-0.2, None), result(0.3, 2.0)])
     assert (found["total_return_median"], found["total_return_worst"]) == (0.1, -0.2)
     assert (found["sharpe_median"], found["sharpe_worst"]) == (1.5, 1.0)

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 import mlflow.store.model_registry.sqlalchemy_store
-import mlflow.tracking
+import mlflow.tracking  # noqa: F401
 
 import core.registry.reading.sql
 import core.registry.writing
@@ -24,7 +24,7 @@ import core.training.schedule.desk
 from tests.core.training.schedule import room
 
 _FOLDER = str(Path(core.training.schedule.desk.__file__).parent)
-_FILES = ("desk.py", "flow.py", "steps.py", "recording.py", "store.py", "freezing.py")
+_FILES = ("desk.py", "flow.py", "steps.py", "launching.py", "recording.py", "store.py", "freezing.py")
 _FAKES = room.__file__
 
 
@@ -43,7 +43,9 @@ class _Countdown:
 
     def _call(self, frame: FrameType, event: str, argument: Any) -> Any:
         place = frame.f_code.co_filename
-        return self._line if place == _FAKES or place.startswith(_FOLDER) and place.endswith(_FILES) else None
+        return (
+            self._line if place == _FAKES or (place.startswith(_FOLDER) and place.endswith(_FILES)) else None
+        )
 
     def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "line":

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine
 from core.access import Actor
 from core.audit import AuditTrail
 from core.database import open_database
-from core.errors import NotFoundError
+from core.errors import NotFoundError, SourceError
 from core.registry.facts import Readers, Source
 from core.registry.writing import MlflowRegistry
 from core.runs.sources.uris import parse
@@ -58,7 +58,7 @@ class FakeTraining:
         self.trouble: Exception | None = None
 
     def launch(self, request: LaunchRequest, by: Actor) -> Job:
-        if self.trouble is not None:
+        if self.trouble is not None and not isinstance(self.trouble, SourceError):
             raise self.trouble
         with self._guard:
             kept = self._read()
@@ -70,11 +70,15 @@ class FakeTraining:
                     "tags": dict(request.tags),
                     "asked_by": by.name,
                     "asked_at": self._now().isoformat(),
-                    "state": "running",
+                    "state": "running" if self.trouble is None else "failed",
+                    "begun": self.trouble is None,
                     "reason": "",
                 }
             )
             self._write(kept)
+        if self.trouble is not None:
+            # As the real one: a job whose run cannot be made is given up.
+            raise self.trouble
         return self.job(len(kept))
 
     def stop(self, job_id: int, by: Actor) -> Job:
@@ -119,7 +123,7 @@ class FakeTraining:
             one["asked_by"],
             datetime.fromisoformat(one["asked_at"]),
             run_id=f"{100 + number:032x}",
-            started_at=datetime.fromisoformat(one["asked_at"]),
+            started_at=datetime.fromisoformat(one["asked_at"]) if one["begun"] else None,
         )
 
     def _read(self) -> list[dict[str, Any]]:

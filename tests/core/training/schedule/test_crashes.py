@@ -16,7 +16,9 @@ import sqlalchemy as sa
 
 from core.schema import schedules
 from core.training.schedule.types import RetrainingOutcome, Trigger
+from core.training.types import JobState
 from tests.core.training.schedule.room import Room
+from tests.registries import ANALYST
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "14"))
 TICKS = 7
@@ -101,3 +103,47 @@ def test_kill_at_any_line(dying: Dying, new_place: Callable[[], tuple[str, Path]
     assert due > room.hands().isoformat()
     assert room.trail.verify().whole
     room.engine.dispose()
+
+
+def cut_off_after(made: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same, but nobody hears of what it has done."""
+
+    def cut_off(*given: Any, **named: Any) -> Any:
+        made(*given, **named)
+        raise KeyboardInterrupt
+
+    return cut_off
+
+
+@pytest.mark.parametrize("what", ["launch", "register", "promote", "tag"])
+def test_what_was_done_just_before_a_crash_is_not_done_again(
+    room: Room, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    owner: Any = {"launch": room.training, "tag": room}.get(what, room.registry)
+    monkeypatch.setattr(owner, what, cut_off_after(getattr(owner, what)))
+    room.schedule()
+    one = room.desk.retrain("m", ANALYST)
+    with pytest.raises(KeyboardInterrupt):
+        room.tick_until_over(one.id)
+    monkeypatch.undo()
+    room.open()
+    for job_id in range(1, 1 + len(room.training.asked())):
+        room.training.end(job_id, JobState.FINISHED)
+    assert room.tick_until_over(one.id).outcome is RetrainingOutcome.STAGED
+    assert len(room.training.asked()) == 1
+    assert room.versions_of(one.id) == [3]
+    assert room.actions().count("promoted") == 1
+
+
+def test_nothing_is_begun_that_is_not_in_the_audit_trail(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.schedule()
+    monkeypatch.setattr(room.trail, "append", cut_off_after(lambda *_: None))
+    with pytest.raises(KeyboardInterrupt):
+        room.desk.retrain("m", ANALYST)
+    assert room.desk.retrainings() == ()
+    schedule = room.desk.of("m")
+    assert schedule is not None and schedule.next_due is not None
+    room.hands.time = schedule.next_due
+    with pytest.raises(KeyboardInterrupt):
+        room.desk.tick()
+    assert room.desk.of("m") == schedule

@@ -13,6 +13,7 @@ import pytest
 
 from core.errors import ArtifactError, BadInputError, NotFoundError, RefusedError, SourceError
 from core.registry.types import Stage
+from core.training.schedule import freezing
 from core.training.schedule.flow import PATIENCE
 from core.training.schedule.types import Mode, Retraining, RetrainingOutcome, Step, Trigger, VerdictWord
 from core.training.types import JobState
@@ -268,12 +269,7 @@ def test_whatever_fails_the_champion_stays_and_the_reason_is_shown(
     assert [(each.reason, each.details["outcome"]) for each in ended] == [(one.reason, str(outcome))]
     assert room.told == []
     # The way is free again.
-    room.open()
-    room.training.trouble = None
-    room.projects.__post_init__()
-    room.data()
-    again = room.tick_until_over(room.desk.retrain("m", ANALYST).id)
-    assert again.outcome is RetrainingOutcome.STAGED
+    assert room.desk.retrain("m", ANALYST).is_open
 
 
 def test_a_version_that_does_not_pass_says_so_to_plain_mlflow(room: Room) -> None:
@@ -291,6 +287,24 @@ def test_the_soak_is_waited_for_in_staging_and_not_here(room: Room) -> None:
     room.open(gates={"*": {"smoke": False, "soak_hours": 24}})
     room.schedule()
     assert room.tick_until_over(room.desk.retrain("m", ANALYST).id).outcome is RetrainingOutcome.STAGED
+
+
+def test_one_that_is_stopped_while_its_data_are_copied_stays_stopped(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = begun(room)
+    freeze = freezing.freeze
+
+    def stopped_meanwhile(*given: Any) -> Any:
+        room.desk.stop(one.id, LEAD)
+        return freeze(*given)
+
+    monkeypatch.setattr(freezing, "freeze", stopped_meanwhile)
+    for _ in range(3):
+        room.desk.tick()
+    ended = room.desk.retraining(one.id)
+    assert (ended.outcome, ended.step) == (STOPPED, Step.PREPARING)
+    assert room.training.asked() == []
 
 
 # Waiting
@@ -333,7 +347,7 @@ def test_a_launch_that_the_tracking_store_cut_off_is_made_again(room: Room) -> N
     room.training.trouble = None
     room.hands.pass_by(minutes=1)
     assert room.tick_until_over(one.id).outcome is RetrainingOutcome.STAGED
-    assert len(room.training.asked()) == 1
+    assert [job["begun"] for job in room.training.asked()] == [False, True]
 
 
 def test_somebody_who_is_changing_the_model_right_then_is_waited_for(room: Room) -> None:
@@ -375,7 +389,7 @@ def test_many_workers_at_one_retraining(room: Room) -> None:
         try:
             while not stop.is_set():
                 desk.tick()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - reported below
             errors.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(4)]

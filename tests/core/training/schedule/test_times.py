@@ -137,7 +137,7 @@ def test_a_zone_that_there_is_not(name: str) -> None:
 
 
 def test_a_zone_that_was_mistyped_is_guessed() -> None:
-    with pytest.raises(BadInputError, match="Did you mean Europe/Berlin?"):
+    with pytest.raises(BadInputError, match=r"Did you mean Europe/Berlin\?"):
         times.read_zone("Europe/Berlyn")
 
 
