@@ -11,6 +11,7 @@ from benchmarks import (
     browsing,
     forecasting,
     histories,
+    jobs,
     mlflow_side,
     promoting,
     rerunning,
@@ -28,6 +29,7 @@ _MLFLOW_PAGES, _MLFLOW_FRAMES, _MLFLOW_PIPELINES = 5, 2, 3
 _COMPARISONS = 15
 _TRAININGS = 3
 _LOOKS, _PROMOTIONS, _EVENTS = 20, 20, 10_000
+_LAUNCHES, _QUEUED = 20, 1_000
 
 
 @dataclass
@@ -327,6 +329,26 @@ def agents(bench: Bench) -> None:
         )
 
 
+def training(bench: Bench) -> None:
+    """Launch, stop and read jobs; the page Training with a long queue."""
+    done, _ = in_child(jobs.handle, bench.work / "jobs", _LAUNCHES)
+    theirs, _ = in_child(jobs.by_mlflow, bench.work / "jobs of mlflow", 5)
+    subject, instead = "a job at a time, worker idle", "mlflow run"
+    what = "launch to process running"
+    bench.add(subject, what, done.launched, limit=2, other=theirs.median, instead=instead)
+    bench.add(subject, what, done.launched, p95=True, limit=2, other=theirs.p95, instead=instead)
+    bench.add(subject, "stop to last process gone", done.stopped, limit=5)
+    what = "longest stop to last process gone"
+    for name, times in (("", done.stopped), (", of jobs that ignore SIGTERM", done.killed)):
+        taken = f"longest of {len(times.seconds)}"
+        bench.report.add(Line(subject, what + name, times.worst, "s", taken, 5))
+    bench.add("a log of 1 GB", "line written to line read", done.line, p95=True, limit=2)
+    seen, _ = in_child(jobs.pages, bench.work / "queue", _QUEUED, _RERUNS)
+    subject = f"{_QUEUED:,} queued jobs"
+    bench.add(subject, "rerun of the Training page, other state and page", seen.reruns, p95=True, limit=0.3)
+    bench.add(subject, "first run of the Training page in a process", Times((seen.first,)))
+
+
 def growth(bench: Bench) -> None:
     """How much more ten times the runs take."""
     subject = f"{bench.small.name} → {bench.large.name}"
@@ -345,5 +367,6 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "backtests": backtests,
     "stores": stores,
     "registry": registry,
+    "jobs": training,
     "trading": agents,
 }

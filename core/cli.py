@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from core import cli_output as output
-from core import cli_promotion, cli_registry, cli_retention, cli_tokens, cli_training
+from core import cli_promotion, cli_registry, cli_retention, cli_schedule, cli_tokens, cli_training
 from core.cli_parts import Group, json_option, open_fresh, open_store, settings_for, store_option
 from core.errors import BadInputError, GreenroomError
 from core.runs.types import RunView, SyncProgress
@@ -442,6 +442,7 @@ for _one in (
     *cli_promotion.COMMANDS,
     *cli_training.COMMANDS,
     *cli_retention.COMMANDS,
+    *cli_schedule.COMMANDS,
     cli_tokens.tokens,
 ):
     cli.add_command(_one)

@@ -6,10 +6,8 @@ Exit code 0: done, 1: refused by a rule or no new version came to Staging, 2: ba
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -17,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from core import cli_schedule_output as shown
-from core.cli_parts import json_option, open_store, store_option
+from core.cli_parts import json_option, store_option
 from core.cli_registry_parts import by_option, model_argument
+from core.cli_training_parts import opened, pairs, say_that_it_waits, somebody_works
 from core.errors import BadInputError, NotFoundError
 from core.training.types import EngineKind
 
@@ -27,15 +26,6 @@ if TYPE_CHECKING:
     from core.workspace import Workspace
 
 _LOOK_SECONDS: Final = 0.25
-
-
-@contextmanager
-def _opened(tracking_uri: str | None) -> Iterator[Workspace]:
-    workspace = open_store(tracking_uri)
-    try:
-        yield workspace
-    finally:
-        workspace.close()
 
 
 @click.group("schedule", invoke_without_command=True)
@@ -62,7 +52,7 @@ def schedule(context: click.Context, tracking_uri: str | None, as_json: bool) ->
         if tracking_uri is not None or as_json:
             raise click.UsageError(f"Give the options after `{context.invoked_subcommand}`.")
         return
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         shown.schedules(workspace.training.schedules.all(), as_json)
 
 
@@ -80,7 +70,7 @@ def show(model: str, tracking_uri: str | None, as_json: bool) -> None:
     \b
     Example: greenroom schedule show ppo_usdcop
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         _show(workspace, _known(workspace, model), as_json)
 
 
@@ -131,9 +121,9 @@ def set_schedule(
       greenroom schedule set ppo_usdcop --zone America/Bogota --last-days 30 --epochs 5
       greenroom schedule set ppo_usdcop --mode full
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         desk = workspace.training.schedules
-        request = _changed(desk.of(model), model, options, _pairs(given))
+        request = _changed(desk.of(model), model, options, pairs(given))
         _show(workspace, desk.set(model, request, workspace.actor(by)), as_json)
 
 
@@ -166,16 +156,6 @@ def _changed(
     return replace(request, parameters={**kept, **parameters}, **given)
 
 
-def _pairs(given: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for one in given:
-        key, sign, value = one.partition("=")
-        if not sign or not key.strip():
-            raise BadInputError(f"'{one}' is no parameter; give it as name=value.")
-        found[key.strip()] = value
-    return found
-
-
 @schedule.command("on")
 @model_argument
 @by_option
@@ -190,7 +170,7 @@ def switch_on(model: str, by: str | None, tracking_uri: str | None, as_json: boo
     \b
     Example: greenroom schedule on ppo_usdcop
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         one = workspace.training.schedules.switch(model, True, workspace.actor(by))
         _show(workspace, one, as_json)
 
@@ -209,7 +189,7 @@ def switch_off(model: str, by: str | None, tracking_uri: str | None, as_json: bo
     \b
     Example: greenroom schedule off ppo_usdcop
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         one = workspace.training.schedules.switch(model, False, workspace.actor(by))
         _show(workspace, one, as_json)
 
@@ -224,7 +204,7 @@ def remove(model: str, by: str | None, tracking_uri: str | None) -> None:
     \b
     Example: greenroom schedule remove ppo_usdcop
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         workspace.training.schedules.remove(model, workspace.actor(by))
         click.echo(f"{model} is not retrained on a schedule any more.")
 
@@ -246,35 +226,17 @@ def run(model: str, wait: bool, by: str | None, tracking_uri: str | None, as_jso
     \b
     Example: greenroom schedule run ppo_usdcop --wait
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         desk = workspace.training.schedules
         one = desk.retrain(model, workspace.actor(by))
         if wait:
-            with _somebody_works(workspace):
+            with somebody_works(workspace):
                 one = _stay(workspace, one.id, quiet=as_json)
         shown.retraining(one, as_json)
         if one.outcome is not None and one.outcome != "staged":
             sys.exit(1)
-        if not wait and not workspace.training.worker().alive:
-            click.echo(
-                "No worker runs here, so it waits: start `greenroom up` or `greenroom worker`.", err=True
-            )
-
-
-@contextmanager
-def _somebody_works(workspace: Workspace) -> Iterator[None]:
-    """Work in this process where no worker does."""
-    if workspace.training.worker().alive:
-        yield
-        return
-    worker = workspace.training_parts.worker((workspace.training.schedules.tick,))
-    thread = threading.Thread(target=worker.run, name="greenroom-worker", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        worker.stop()
-        thread.join(timeout=15)
+        if not wait:
+            say_that_it_waits(workspace)
 
 
 def _stay(workspace: Workspace, number: int, *, quiet: bool) -> Retraining:
@@ -305,7 +267,7 @@ def history(model: str | None, limit: int, tracking_uri: str | None, as_json: bo
     \b
     Example: greenroom schedule history ppo_usdcop --json
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         shown.retrainings(workspace.training.schedules.retrainings(model, limit=limit), as_json)
 
 

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from core import cli_training_output as shown
-from core.cli_parts import open_store, store_option
+from core.cli_parts import store_option
 from core.cli_registry_parts import by_option, command
-from core.errors import BadInputError
+from core.cli_training_parts import opened, pairs, say_that_it_waits, somebody_works
 from core.training.types import BUILT_IN, MOST_PRIORITY, EngineKind, JobState, LaunchRequest, Resources
 
 if TYPE_CHECKING:
@@ -29,15 +27,6 @@ if TYPE_CHECKING:
 _JOB: Final = click.argument("job_id", type=click.IntRange(1), metavar="JOB")
 _LOOK_SECONDS: Final = 0.25
 _STATES: Final = click.Choice([str(one) for one in JobState])
-
-
-@contextmanager
-def _opened(tracking_uri: str | None) -> Iterator[Workspace]:
-    workspace = open_store(tracking_uri)
-    try:
-        yield workspace
-    finally:
-        workspace.close()
 
 
 # Launching
@@ -97,14 +86,14 @@ def train(
       greenroom train stores -P data=sales.csv -P model=ridge --wait
       greenroom train rl -P data=bars.csv --sweep seed=1,2,3
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         desk = workspace.training
         if entry_point is None:
             shown.projects(desk.projects.list(), as_json)
             return
         request = LaunchRequest(
             entry_point=entry_point,
-            parameters=_pairs(given),
+            parameters=pairs(given),
             project=project,
             engine=EngineKind(engine),
             resources=Resources(cpus, gpus),
@@ -114,24 +103,12 @@ def train(
         )
         actor = workspace.actor(by)
         if swept:
-            grid = {key: _values(value) for key, value in _pairs(swept).items()}
+            grid = {key: _values(value) for key, value in pairs(swept).items()}
             sweep = desk.sweep(request, grid, actor)
             jobs = desk.jobs(sweep=sweep.id, limit=None)
         else:
             jobs = (desk.launch(request, actor),)
         _follow(workspace, jobs, wait, as_json)
-
-
-def _pairs(given: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for one in given:
-        key, sign, value = one.partition("=")
-        if not sign or not key.strip():
-            raise BadInputError(f"'{one}' is no parameter; give it as name=value.")
-        if key.strip() in found:
-            raise BadInputError(f"The parameter '{key.strip()}' is given twice.")
-        found[key.strip()] = value
-    return found
 
 
 def _values(text: str) -> tuple[str, ...]:
@@ -141,30 +118,14 @@ def _values(text: str) -> tuple[str, ...]:
 def _follow(workspace: Workspace, jobs: Sequence[Job], wait: bool, as_json: bool) -> None:
     desk = workspace.training
     if wait:
-        with _somebody_works(workspace):
+        with somebody_works(workspace):
             jobs = [_stay(desk, one.id, quiet=as_json or len(jobs) > 1) for one in reversed(jobs)]
     shown.jobs(jobs, as_json, alone=len(jobs) == 1)
     if wait:
         if any(one.state is not JobState.FINISHED for one in jobs):
             sys.exit(1)
-    elif not as_json and not desk.worker().alive:
-        click.echo("No worker runs here, so it waits: start `greenroom up` or `greenroom worker`.", err=True)
-
-
-@contextmanager
-def _somebody_works(workspace: Workspace) -> Iterator[None]:
-    """Work in this process where no worker does."""
-    if workspace.training.worker().alive:
-        yield
-        return
-    worker = workspace.training_parts.worker()
-    thread = threading.Thread(target=worker.run, name="greenroom-worker", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        worker.stop()
-        thread.join(timeout=15)
+    elif not as_json:
+        say_that_it_waits(workspace)
 
 
 def _stay(desk: TrainingDesk, job_id: int, *, quiet: bool) -> Job:
@@ -201,7 +162,7 @@ def jobs(
       greenroom jobs --state running --state queued
       greenroom jobs 12
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         desk = workspace.training
         if job_id is not None:
             shown.jobs((desk.job(job_id),), as_json, alone=True)
@@ -223,7 +184,7 @@ def logs(job_id: int, follow: bool, most: int, tracking_uri: str | None) -> None
     \b
     Example: greenroom logs 12 --follow
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         desk = workspace.training
         part = desk.log(job_id, most=most)
         click.echo(part.text, nl=False)
@@ -251,7 +212,7 @@ def cancel(job_id: int, wait: bool, by: str | None, tracking_uri: str | None, as
     \b
     Example: greenroom cancel 12
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         desk = workspace.training
         job = desk.stop(job_id, workspace.actor(by))
         deadline = time.monotonic() + 15
@@ -271,7 +232,7 @@ def retry(job_id: int, wait: bool, by: str | None, tracking_uri: str | None, as_
     \b
     Example: greenroom retry 12
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         job = workspace.training.retry(job_id, workspace.actor(by))
         _follow(workspace, (job,), wait, as_json)
 
@@ -286,7 +247,7 @@ def resume(job_id: int, wait: bool, by: str | None, tracking_uri: str | None, as
     \b
     Example: greenroom resume 12 --wait
     """
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         job = workspace.training.resume(job_id, workspace.actor(by))
         _follow(workspace, (job,), wait, as_json)
 
@@ -306,7 +267,7 @@ def worker(tracking_uri: str | None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s - %(levelname)s - %(message)s")
     for noisy in ("huey", "alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    with _opened(tracking_uri) as workspace:
+    with opened(tracking_uri) as workspace:
         one = workspace.training_parts.worker(workspace.chores())
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: one.stop())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from core import clock
 from core.audit import AuditTrail
 from core.errors import NotFoundError
+from core.registry.gates.champion_backtest import judge_backtest
+from core.registry.gates.champion_forecast import judge_forecast
+from core.registry.gates.rules import BacktestRule, ForecastRule
 from core.registry.writing import MlflowRegistry
 from core.runs.explorer import RunsRequest
 from core.runs.filters import equals
@@ -16,11 +19,14 @@ from core.runs.types import Run
 from core.training.desk import TrainingDesk
 from core.training.schedule.desk import ScheduleDesk
 from core.training.schedule.parts import Parts
+from core.workspace_registry import RunsAndTables, readers
+from core.workspace_training import is_new_store
 
 if TYPE_CHECKING:
     from core.workspace import Workspace
 
-_STORE: str = "store_code"
+_STORE: Final = "store_code"
+_DATASET_HASH: Final = "dataset_hash"
 
 
 def wire_schedules(workspace: Workspace, training: TrainingDesk) -> ScheduleDesk:
@@ -45,6 +51,9 @@ def wire_schedules(workspace: Workspace, training: TrainingDesk) -> ScheduleDesk
         metrics=runs.metrics,
         tag=tag,
         chosen_run=runs.chosen,
+        side_by_side=runs.side_by_side,
+        on_same_data=runs.on_same_data,
+        is_new_store=lambda: is_new_store(workspace.settings, workspace.address),
         after_deployment=clean_up,
     )
     trail = AuditTrail(lambda: workspace.database, workspace.address.key, lambda: clock.now())
@@ -93,3 +102,22 @@ class _Runs:
                 f"The pipeline {trained[:8]} has no run of the store {store}, whose model is the champion."
             )
         return str(found[0])
+
+    def on_same_data(self, new: str, champions: str) -> bool | None:
+        """Say whether two runs carry the same hash of their data."""
+        hashes = [self._run(one).params.get(_DATASET_HASH) for one in (new, champions)]
+        return None if None in hashes else hashes[0] == hashes[1]
+
+    def side_by_side(self, new: str, champions: str) -> Mapping[str, Any]:
+        """Measure two backtests, or two pipelines of forecasts, as the champion gate does."""
+        evidence = RunsAndTables(
+            lambda: self._workspace.runs, lambda: self._workspace.backtests, lambda: self._workspace.forecasts
+        )
+        read = readers(self._workspace.settings, self._workspace.address, evidence)
+        runs = tuple(self._run(one) for one in (new, champions))
+        if all(read.measures(one) is not None for one in runs):
+            return judge_backtest(read.curve(runs[0]), read.curve(runs[1]), BacktestRule()).evidence
+        if all(one.parent_run_id and _STORE in one.params for one in runs):
+            rule = ForecastRule()
+            return judge_forecast(read.forecast_changes(runs[1], runs[0], rule), rule).evidence
+        return {}

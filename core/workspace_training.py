@@ -78,8 +78,7 @@ class TrainingParts:
             self.tickets().close()
 
     def _refuse_old_schema(self) -> None:
-        path = self._address.path
-        if self._settings.is_embedded and path is not None and not path.exists():
+        if is_new_store(self._settings, self._address):
             return  # the first training makes it
         self._registry().watch.refuse_old_schema()
 
@@ -88,3 +87,8 @@ class TrainingParts:
         from core.training.jobs.runs import JobRuns
 
         return JobRuns(destination(self._settings))
+
+
+def is_new_store(settings: Settings, address: StoreAddress) -> bool:
+    """Say whether the tracking store is the embedded one, and still to be made."""
+    return settings.is_embedded and address.path is not None and not address.path.exists()

@@ -10,6 +10,9 @@ from core.errors import GreenroomError
 from dashboard import data
 from dashboard.widgets import freshness, states
 
+_WITHOUT_RUNS = ("Training", "Health")
+"""Pages that have something to say where no run was ever read."""
+
 
 def main() -> None:
     """Draw the chosen page."""
@@ -32,7 +35,7 @@ def main() -> None:
     page = st.navigation(pages, position="top")
     try:
         workspace = data.workspace()
-        if freshness.ready(workspace, needed=page.title != "Health"):
+        if freshness.ready(workspace, needed=page.title not in _WITHOUT_RUNS):
             page.run()
         freshness.watch(workspace)
     except GreenroomError as error:

@@ -66,7 +66,7 @@ entry_points:
   nowhere: {command: no-such-program-anywhere --help}
 """
 
-SCRIPT = r"""
+SCRIPT = r'''
 import json, os, signal, subprocess, sys, time
 
 def once(ledger, seconds):
@@ -96,15 +96,24 @@ def stubborn():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     wait()
 
-STRAY = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('stray', flush=True); time.sleep(600)"
+STRAY = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+time.sleep(600)
+"""
+START = """
+import signal, subprocess, sys, time
+stray = subprocess.Popen([sys.executable, "-c", sys.argv[1]], start_new_session=True)
+print("pid", stray.pid, flush=True)
+if sys.argv[2:]:
+    time.sleep(0.3)
+    stray.send_signal(signal.SIGSTOP)
+"""
 
 def start_strays():
     # In a session of its own; the same without the mark by which it is known; and halted.
-    for environment, more in ((None, ""), ({}, ""), (None, "; import os; os.kill(os.getpid(), signal.SIGSTOP)")):
-        code = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {STRAY!r}], start_new_session=True); print('pid', p.pid, flush=True)"
-        if more:
-            code += f"; import time, signal; time.sleep(0.3); p.send_signal(signal.SIGSTOP)"
-        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    for environment, more in ((None, ()), ({}, ()), (None, ("halted",))):
+        subprocess.run([sys.executable, "-c", START, STRAY, *more], env=environment, check=True)
 
 def strays():
     start_strays()
@@ -165,7 +174,7 @@ def resumable():
     wait()
 
 globals()[sys.argv[1]](*sys.argv[2:])
-"""
+'''
 
 # What `greenroom worker` does, without what else that looks after.
 _WORKER = """

@@ -53,7 +53,7 @@ def _jobs(workspace: Workspace, actor: Actor) -> None:
         else:
             job_panel.draw(workspace, job, actor)
             return
-    job_list.draw(workspace.training)
+    job_list.draw(workspace)
 
 
 def _guarded(draw: Callable[[Workspace, Actor], None], workspace: Workspace, actor: Actor) -> None:

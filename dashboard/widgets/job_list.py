@@ -13,8 +13,9 @@ from core import clock
 from core.errors import GreenroomError
 from core.training.desk import TrainingDesk
 from core.training.types import Job, JobState
+from core.workspace import Workspace
 from dashboard.formats import ago, count, escape_markdown, exact_time
-from dashboard.widgets import choices, job_table, states, sweep_panel, training_parts, url_choice
+from dashboard.widgets import choices, job_table, rereading, states, sweep_panel, training_parts, url_choice
 
 _PAGE_ROWS: Final = 50
 _REDRAWN_SECONDS: Final = 2.0
@@ -27,14 +28,15 @@ _STATES: Final = {_ALL: None, **{str(one).capitalize(): one for one in JobState}
 WORKER_COMMAND: Final = "greenroom worker"
 
 
-def draw(desk: TrainingDesk) -> None:
+def draw(workspace: Workspace) -> None:
     """Draw the section."""
 
     @st.fragment(run_every=_REDRAWN_SECONDS)
     def jobs() -> None:
         training_parts.leave_fragment()
+        rereading.shown(workspace.runs)
         try:
-            _draw(desk)
+            _draw(workspace.training)
         except GreenroomError as error:
             states.failed(error)
 

@@ -10,8 +10,9 @@ from core import clock
 from core.errors import GreenroomError
 from core.training.desk import TrainingDesk
 from core.training.types import Job, JobState, LogPart
+from core.workspace import Workspace
 from dashboard.formats import ago, duration, escape_markdown, file_size
-from dashboard.widgets import job_table, states
+from dashboard.widgets import job_table, rereading, states
 
 _REDRAWN_SECONDS: Final = 1.0
 _READ_BYTES: Final = 65_536
@@ -20,12 +21,13 @@ _FEW_LINES: Final = 20
 _START: Final = "job_log_start"
 
 
-def draw(desk: TrainingDesk, job: Job) -> None:
+def draw(workspace: Workspace, job: Job) -> None:
     """Draw both; the whole page begins anew when the job comes to another state."""
-    shown = _state(job)
+    desk, shown = workspace.training, _state(job)
 
     @st.fragment(run_every=None if job.state.is_over else _REDRAWN_SECONDS)
     def live() -> None:
+        rereading.shown(workspace.runs)
         try:
             now = desk.job(job.id)
             if _state(now) != shown:

@@ -50,7 +50,7 @@ def draw(workspace: Workspace, job: Job, actor: Actor) -> None:
     job_actions.draw(desk, job, actor)
     left, right = st.columns([3, 2])
     with left:
-        job_live.draw(desk, job)
+        job_live.draw(workspace, job)
     with right:
         metrics = st.container()
         _parameters(job)

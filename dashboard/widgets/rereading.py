@@ -23,6 +23,11 @@ def reread(runs: RunExplorer, run_id: str) -> None:
     except GreenroomError:
         return  # the banner says that the store is down; the index still knows the run
     st.session_state["reread"] = (run_id, time.monotonic())
+    shown(runs)
+
+
+def shown(runs: RunExplorer) -> None:
+    """Say that what changed in the index just now needs no new page: what is shown of it is drawn anew by itself."""
     snapshot = runs.index.snapshot()
     if snapshot is not None:
         st.session_state["shown_generation"] = snapshot.generation

@@ -13,18 +13,23 @@ from dashboard.formats import (
     ago,
     count,
     delta,
+    done_of,
     duration,
     escape_markdown,
     exact_time,
     file_size,
+    job_label,
     local_time,
     number,
+    outcome_label,
     percent,
     request_label,
     short_id,
     shortened,
     stage_label,
     status_label,
+    time_left,
+    verdict_label,
     weekday_time,
     wrappable,
 )
@@ -240,3 +245,34 @@ def test_actions_and_requests_have_a_sign_and_a_word() -> None:
     assert action_label("rolled back") == "↶ Rolled back"
     assert action_label("something new") == "· Something new"
     assert request_label("waiting") == "◷ Waiting"
+
+
+def test_jobs_and_retrainings_have_a_sign_and_a_word() -> None:
+    assert job_label("lost") == "⚠ Lost"
+    assert job_label("stopping") == "◼ Stopping"
+    assert outcome_label(None) == "● Under way"
+    assert outcome_label("refused") == "◌ Refused"
+    assert verdict_label("worse") == "▼ Worse"
+
+
+def test_how_far_something_is_counts_unless_the_words_do() -> None:
+    assert done_of(3, 45, "stores") == "3 of 45 stores"
+    assert done_of(1500, 0, "steps") == "1,500 steps"
+    assert done_of(3, 45, "") == "3 of 45"
+    assert done_of(3, 45, "3 of 45 stores (S012)") == "3 of 45 stores (S012)"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (None, ""),
+        (math.inf, ""),
+        (0.0, "1 s left"),
+        (39.2, "40 s left"),
+        (100.0, "2 min left"),
+        (3569.0, "59 min left"),
+        (3840.0, "1 h 04 min left"),
+    ],
+)
+def test_time_left_is_no_more_exact_than_it_is_known(seconds: float | None, said: str) -> None:
+    assert time_left(seconds) == said

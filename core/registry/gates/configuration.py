@@ -196,6 +196,7 @@ def _dataset(given: Given) -> ExpectedDataset | None:
 
 
 def read_metrics(given: Given) -> tuple[MetricRule, ...]:
+    """Return thresholds such as ``sharpe >= 1``."""
     return () if given.is_off else tuple(_metric(one) for one in given.items(_METRICS_FORM))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ _KEEP_ALIVE: Final = tuple(
     )
     if hasattr(socket, option)
 )
+# Ray's client tells of every upload.
+for _name in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class UnreachableError(EngineError):

@@ -69,7 +69,8 @@ def _in_use(place: JobPlace) -> frozenset[str]:
 def ready_to_find(settings: Settings, job: Job, place: JobPlace) -> Launch:
     """Return what is needed to find a job again that was started; its project may have changed since, or be gone."""
     return Launch(
-        name=f"greenroom-{place.folder.parent.name}-{job.id}",
+        # Of the run, too: a cluster remembers jobs of a database that was made anew, and their numbers.
+        name=f"greenroom-{place.folder.parent.name}-{job.id}-{str(job.run_id)[:8]}",
         arguments=(),
         folder=place.folder,
         environment={},

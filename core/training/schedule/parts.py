@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.access import Actor
 from core.registry.gates.types import GateReport
@@ -75,6 +75,11 @@ class Parts:
     chosen_run : callable
         From the run of a job and the champion's run (None where there is none) to the run whose model is registered:
         of a pipeline that trains a model for each store, the run of the champion's store.
+    side_by_side : callable
+        From the run of a new version and the champion's to the evidence of the champion gate: both backtests, or both
+        forecasts, over the time that they have in common. Empty where the two have neither.
+    on_same_data : callable
+        From the same two runs to whether both were made with the same data; None where that is not known.
     is_new_store : callable
         Whether the tracking store is still to be made by the first training, so that there is no model to ask for.
     note_retraining : callable
@@ -91,6 +96,8 @@ class Parts:
     metrics: Callable[[str], Mapping[str, float]]
     tag: Callable[[str, int, Mapping[str, str]], None]
     chosen_run: Callable[[str, str | None], str] = lambda trained, _champions: trained
+    side_by_side: Callable[[str, str], Mapping[str, Any]] = lambda _new, _champions: {}
+    on_same_data: Callable[[str, str], bool | None] = lambda _new, _champions: None
     is_new_store: Callable[[], bool] = lambda: False
     note_retraining: Callable[[str, datetime, datetime | None], None] = lambda _model, _last, _following: None
     after_deployment: Callable[[str], None] = lambda _model: None

@@ -13,11 +13,12 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from core import clock
 from core.errors import DatabaseError, GreenroomError, NotFoundError, RefusedError
 from core.registry.gates.rules import Gate
+from core.registry.gates.types import GateResult
 from core.registry.judge import Trials
 from core.registry.types import Model, Stage, Version
 from core.training.schedule import freezing
@@ -124,12 +125,7 @@ class Steps:
         model = registry.watch.fresh(one.model)
         model.version(one.version)
         champion = model.champion if model.champion and model.champion.version != one.version else None
-        verdict = compare(
-            gates,
-            champion.version if champion else None,
-            self._metrics(self._run(one)),
-            self._metrics(champion.run_id) if champion else {},
-        )
+        verdict = self._verdict(gates, self._run(one), champion)
         failed = tuple(gate for gate in gates if not gate.passed)
         if failed:
             why = " ".join(f"{gate.name}: {gate.reason}" for gate in failed)
@@ -143,6 +139,19 @@ class Steps:
             "Step 4: Deploying new model to Staging...",
         )
         self._recorder.go_on(one, Step.REGISTERING, lines, verdict=verdict)
+
+    def _verdict(self, gates: tuple[GateResult, ...], run_id: str, champion: Version | None) -> Verdict:
+        own = self._metrics(run_id)
+        if champion is None:
+            return compare(gates, None, own, {})
+        evidence: Mapping[str, Any] = {}
+        same_data: bool | None = None
+        if champion.run_id is not None:
+            # The verdict is a help, and not a gate: what cannot be compared does not stop a retraining.
+            with suppress(GreenroomError):
+                same_data = self._parts.on_same_data(run_id, champion.run_id)
+                evidence = self._parts.side_by_side(run_id, champion.run_id)
+        return compare(gates, champion.version, own, self._metrics(champion.run_id), evidence, same_data)
 
     def _run(self, one: Retraining) -> str:
         if one.job_id is None:

@@ -1,13 +1,15 @@
 """The verdict card: is a new version better than the champion, the same or worse, and where? Pure.
 
-Where the model's champion gate has measured both, its evidence decides. Otherwise the metrics that both runs logged
-do, as far as it is known of them whether a higher value is better.
+Where both have a backtest or a forecast, what they did over the time that they have in common decides, as the
+champion gate measures it. Otherwise the metrics that both runs logged do, as far as it is known of them whether
+a higher value is better; where the two were made with different data, the card says so.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from core.registry.gates.rules import Gate
@@ -32,6 +34,8 @@ def compare(
     champion: int | None,
     own: Mapping[str, float],
     others: Mapping[str, float],
+    measured: Mapping[str, Any] = MappingProxyType({}),
+    same_data: bool | None = None,
 ) -> Verdict:
     """Compare a new version with the champion.
 
@@ -43,11 +47,15 @@ def compare(
     Parameters
     ----------
     gates : sequence of GateResult
-        What the gates said of the new version; the evidence of ``champion`` is used.
+        What the gates said of the new version; the evidence of ``champion`` is used before `measured`.
     champion : int or None
         The version in Production; None where there is none.
     own, others : mapping of str to float
         Metrics of the new version's run, and of the champion's.
+    measured : mapping
+        Evidence as the champion gate gives it, of a model that has no such gate.
+    same_data : bool or None
+        Whether the metrics of the two come from the same data.
 
     Returns
     -------
@@ -57,13 +65,15 @@ def compare(
     said = tuple(GateVerdict(str(one.name), one.passed, one.reason) for one in gates)
     if champion is None:
         return Verdict(VerdictWord.FIRST, "There is no champion to compare with.", (), said)
-    evidence = next((one.evidence for one in gates if one.name == Gate.CHAMPION), {})
+    evidence = next((one.evidence for one in gates if one.name == Gate.CHAMPION), measured)
     points = _backtest(evidence) if evidence.get("kind") == "backtest" else _forecast(evidence)
-    word = _by_first(points) if points else None
-    if word is None:
-        points = _metrics(own, others)
-        word = _by_majority(points) if points else VerdictWord.UNKNOWN
-    return Verdict(word, _sentence(word, champion, points), points, said)
+    if points:
+        word = _by_first(points)
+        return Verdict(word, _sentence(word, champion, points), points, said)
+    points = _metrics(own, others)
+    word = _by_majority(points) if points else VerdictWord.UNKNOWN
+    warning = " The two were measured on different data." if points and same_data is False else ""
+    return Verdict(word, _sentence(word, champion, points) + warning, points, said)
 
 
 def _backtest(evidence: Mapping[str, Any]) -> tuple[VerdictPoint, ...]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from core.api.status import place_of
+from core.registry.types import Stage, Version
 from core.training.schedule.types import (
     GateVerdict,
     LogLine,
@@ -158,3 +160,22 @@ def test_a_retraining_that_is_not_understood_does_not_begin(api: Api, sent: Any)
     api.training.schedules.known["ppo"] = schedule()
     refusal(api.client, "/api/models/ppo/retrain", 400, sent)
     assert api.training.schedules.begun == []
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("", None),
+        ("models:/m-1f2e", "models:/m-1f2e"),
+        ("/srv/artifacts/1/model", "/srv/artifacts/1/model"),
+        ("file:///srv/my%20models/1", "/srv/my models/1"),
+        ("s3://bucket/1/model", "s3://bucket/1/model"),
+        ("s3://user:hunter2@bucket/1", "s3://bucket/1"),
+        ("s3://user:hun/ter2@bucket/1", "s3://bucket/1"),
+        ("https://hunter2@host/1?token=hunter2#hunter2", "https://host/1"),
+        ("https://host/1?X-Amz-Signature=hunter2", "https://host/1"),
+    ],
+)
+def test_a_place_is_shown_without_secrets(source: str, shown: str | None) -> None:
+    version = Version("ppo", 1, Stage.NONE, source, None, NOON, NOON)
+    assert place_of(version, None) == shown

@@ -124,7 +124,7 @@ def test_a_value_that_mlflow_refuses_fails_the_launch_and_leaves_no_open_run(
 
     with monkeypatch.context() as patched:
         patched.setattr(MlflowClient, "log_batch", refuse)
-        with pytest.raises(RefusedError, match="refuses the run of a job: .*too long"):
+        with pytest.raises(RefusedError, match=r"refuses the run of a job: .*too long"):
             toys.launch("fail", {"code": "4"})
     (job,) = toys.desk.jobs()
     assert job.state is JobState.FAILED and "too long" in job.reason and job.run_id is None
@@ -373,7 +373,7 @@ def test_only_what_can_go_on_is_resumed(toys: Toys) -> None:
         toys.desk.resume(resumable.id, ANA)
     for job in (plain, resumable):
         toys.desk.stop(job.id, ANA)
-    with pytest.raises(RefusedError, match="does not say that it resumes. Retry job"):
+    with pytest.raises(RefusedError, match=r"does not say that it resumes\. Retry job"):
         toys.desk.resume(plain.id, ANA)
     with pytest.raises(RefusedError, match="may not launch"):
         toys.desk.resume(resumable.id, VERA)

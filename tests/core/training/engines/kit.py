@@ -17,6 +17,7 @@ from core.access import Actor
 from core.settings import read_settings
 from core.training.desk import TrainingDesk
 from core.training.jobs.place import JobPlace, job_place
+from core.training.jobs.preparing import ready_to_find
 from core.training.types import EngineKind, Job, LaunchRequest, Resources
 from core.workspace import Workspace
 
@@ -107,7 +108,7 @@ class Stage:
         return job_place(self.workspace.settings.home.resolve(), self.workspace.address.key, job.id)
 
     def name(self, job: Job) -> str:
-        return f"greenroom-{self.workspace.address.key}-{job.id}"
+        return ready_to_find(self.workspace.settings, job, self.place(job)).name
 
     def over(self, job: Job, seconds: float = 60) -> Job:
         until(lambda: self.desk.job(job.id).state.is_over, seconds, lambda: self.log(job))

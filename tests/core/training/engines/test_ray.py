@@ -15,6 +15,7 @@ import pytest
 from core.training.jobs import processes
 from core.training.jobs.runs import PARENT_TAG
 from core.training.types import EngineKind, Job, JobState, LaunchRequest, Sweep
+from tests import stores
 from tests.core.training.engines import kit
 from tests.ray_cluster import ray_cluster
 
@@ -34,12 +35,14 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, address: str) -> Iterator[kit.Stage]:
-    with kit.stage(tmp_path_factory.mktemp("ray"), address) as stage:
+    folder = tmp_path_factory.mktemp("ray")
+    stores.new_sqlite(folder / "home")
+    with kit.stage(folder, address) as stage:
         yield stage
 
 
 def ended(stage: kit.Stage, sweep: Sweep) -> Sweep:
-    kit.until(lambda: stage.desk.sweep_of(sweep.id).ended_at is not None, 120)
+    kit.until(lambda: stage.desk.sweep_of(sweep.id).ended_at is not None, 140)
     return stage.desk.sweep_of(sweep.id)
 
 

@@ -48,7 +48,8 @@ def test_a_run_whose_script_says_how_it_ended_keeps_that(toys: Toys) -> None:
         (
             "die",
             -9,
-            "It was ended by signal 9 (SIGKILL), as happens when memory runs out. The last line of its log: about to die",
+            "It was ended by signal 9 (SIGKILL), as happens when memory runs out. "
+            "The last line of its log: about to die",
         ),
     ],
 )

@@ -129,12 +129,12 @@ def test_what_is_no_ticket_is_left_out_and_harms_nobody(
 def test_a_queue_that_does_not_answer_is_said_so_without_its_password(tmp_path: Path) -> None:
     pytest.importorskip("redis")
     queue = TicketQueue(tmp_path, f"redis://:secret-word@127.0.0.1:{servers.free_port()}/0", "s1")
-    with pytest.raises(GreenroomError, match="does not answer: .* Jobs stay recorded") as refused:
+    with pytest.raises(GreenroomError, match=r"does not answer: .* Jobs stay recorded") as refused:
         queue.put()
     assert "secret-word" not in str(refused.value)
     queue.close()
     (tmp_path / "queue.db").write_bytes(b"no database at all, whatever it is called" * 100)
-    with pytest.raises(GreenroomError, match="queue.db does not answer"):
+    with pytest.raises(GreenroomError, match=r"queue\.db does not answer"):
         TicketQueue(tmp_path, None, "s1").put()
 
 

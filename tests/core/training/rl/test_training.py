@@ -284,6 +284,9 @@ def test_the_run_that_a_launcher_made_is_gone_on_with(data: Path, client: Mlflow
         "timesteps": "256",
         "n_steps": "0",
         "seeds": "2",
+        "fee_bps": "1",
+        "repair": "false",
+        "warm_start": "''",
     }.items():
         client.log_param(made.info.run_id, key, value)
     report = kit.train(data, run_id=made.info.run_id, seeds=2, n_steps=None)

@@ -104,6 +104,11 @@ def launched(folder: Path, one: Job, manager: EnvironmentManager = EnvironmentMa
     return ready(settings, one, JobPlace(folder / "home" / "jobs" / "key" / "7"))
 
 
+def test_a_job_of_the_same_number_and_another_run_has_another_name(tmp_path: Path) -> None:
+    names = {launched(tmp_path, job(EngineKind.RAY, letter * 32)).name for letter in "ab"}
+    assert names == {"greenroom-key-7-aaaaaaaa", "greenroom-key-7-bbbbbbbb"}
+
+
 def understood(arguments: tuple[str, ...]) -> Mapping[str, Any]:
     """What MLflow's own command makes of arguments."""
     with warnings.catch_warnings():
