@@ -75,5 +75,5 @@ class Actor:
         """
         if not self.may(permission):
             raise RefusedError(
-                f"{self.name} acts as {self.role} and may not {permission}: that takes a {_LEAST[permission]}."
+                f"{self.name} acts as {self.role} and may not {permission}: that takes the role {_LEAST[permission]}."
             )

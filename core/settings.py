@@ -64,9 +64,13 @@ class ApiSettings:
     ----------
     rl_agent_model : str or None
         The model that ``/api/rl-agent/...`` is about.
+    local_without_token : bool
+        Whether programs on this machine may ask without a token. Behind a proxy on the same machine that does not say
+        for whom it asks, everybody would be such a program.
     """
 
     rl_agent_model: str | None = None
+    local_without_token: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,13 +308,16 @@ def _registry(value: Any, place: str) -> RegistrySettings:
 def _api(value: Any, place: str) -> ApiSettings:
     if not isinstance(value, Mapping):
         raise BadInputError(f'api in {place} must be a table such as rl_agent_model = "ppo_usdcop".')
+    known = [one.name for one in fields(ApiSettings)]
     for key, given in value.items():
-        if key != "rl_agent_model":
-            hint = _hint(key, ["rl_agent_model"])
+        if key not in known:
             raise BadInputError(
-                f"The key 'api.{key}' in {place} is not known.{hint} Accepted: rl_agent_model."
+                f"The key 'api.{key}' in {place} is not known.{_hint(key, known)} Accepted: {', '.join(known)}."
             )
-        if not isinstance(given, str) or not given.strip():
+        if key == "local_without_token":
+            if not isinstance(given, bool):
+                raise BadInputError(f"api.{key} in {place} is {given!r}; accepted is true or false.")
+        elif not isinstance(given, str) or not given.strip():
             raise BadInputError(
                 f"api.{key} in {place} must be the name of a registered model, not {given!r}."
             )

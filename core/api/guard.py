@@ -22,6 +22,7 @@ MOST_BYTES: Final = 2**20
 OPEN_TO_ALL: Final = frozenset({"/health", "/docs", "/openapi.json"})
 """What says nothing about anybody's models, and so is shown to everybody."""
 
+_HOW_TO_ASK: Final = "This takes a token. Make one with: greenroom tokens create NAME --role ROLE"
 _JSON: Final = "application/json"
 # What curl says of `-X POST -d ''`; an empty body is nothing, whatever it is called.
 _CALLED_NOTHING: Final = frozenset({"", _JSON, "application/x-www-form-urlencoded"})
@@ -61,7 +62,7 @@ class Guard:
         asking = _asking(scope)
         if not asking.has_credentials:
             if not asking.is_local:
-                return _unknown("This takes a token. Make one with: greenroom tokens create NAME --role ROLE")
+                return _unknown(_HOW_TO_ASK)
             if asking.is_from_another_site:
                 return failure(
                     HTTPStatus.FORBIDDEN,
@@ -69,6 +70,8 @@ class Guard:
                     "address may, or whoever sends a token.",
                 )
         try:
+            if not asking.has_credentials and not await run_in_threadpool(self._trusts_this_machine):
+                return _unknown(f"{_HOW_TO_ASK} The settings ask this machine for one, too.")
             actor = await run_in_threadpool(self._actor, asking)
         except GreenroomError as error:
             # Settings that cannot be used, say: nothing that is wrong with the request.
@@ -77,6 +80,9 @@ class Guard:
             return _unknown("The token is not known, or was revoked. Send it as: Authorization: Bearer TOKEN")
         scope.setdefault("state", {})["actor"] = actor
         return None
+
+    def _trusts_this_machine(self) -> bool:
+        return self._open_workspace().settings.api.local_without_token
 
     def _actor(self, asking: Asking) -> Actor | None:
         workspace = self._open_workspace()

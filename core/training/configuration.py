@@ -53,7 +53,7 @@ _NUMBERS: Final[dict[str, tuple[type, float, float]]] = {
 }
 _ADDRESSES: Final = {
     "queue_uri": (("redis", "rediss", "unix"), "redis://host:6379/0"),
-    "ray_address": (("http", "https", "ray"), "http://host:8265"),
+    "ray_address": (("http", "https"), "http://host:8265"),
 }
 
 

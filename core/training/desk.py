@@ -234,6 +234,7 @@ class TrainingDesk:
             if not 0 <= value <= 10_000:
                 raise BadInputError(f"The {what} are {value:g}; accepted is a number from 0 to 10,000.")
         project, entry = self._entry_point(request)
+        _refuse_environment(project, request.engine)
         missing = (
             self.missing_for(request.project, request.entry_point)
             if request.engine is EngineKind.LOCAL
@@ -456,3 +457,16 @@ def _no_engine(engine: EngineKind) -> str:
             '"http://127.0.0.1:8265".'
         )
     return "Kubernetes is not set up. Set kubernetes_config under [training] in greenroom.toml."
+
+
+def _refuse_environment(project: Project, engine: EngineKind) -> None:
+    """Refuse a container where there is none to run it, and the other way round."""
+    in_docker = project.environment.startswith("docker_env")
+    if in_docker and engine is not EngineKind.KUBERNETES:
+        raise BadInputError(
+            f"The project {project.name} names docker_env, which the engine kubernetes alone runs. Choose that engine."
+        )
+    if engine is EngineKind.KUBERNETES and not in_docker:
+        raise BadInputError(
+            f"The project {project.name} names no docker_env, which MLflow needs on Kubernetes. Choose another engine."
+        )

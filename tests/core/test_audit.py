@@ -236,7 +236,7 @@ def test_each_role_may_what_the_one_before_it_may(permission: Permission) -> Non
 
 def test_a_role_that_is_not_enough_is_told_which_is() -> None:
     with pytest.raises(
-        RefusedError, match=r"amara acts as analyst and may not roll back: that takes a lead\."
+        RefusedError, match=r"amara acts as analyst and may not roll back: that takes the role lead\."
     ):
         AMARA.require(Permission.ROLL_BACK)
     check: Callable[[Permission], None] = Actor("jonas", Role.LEAD).require

@@ -356,7 +356,7 @@ def test_roles_decide_and_name_the_role_that_would_do(greenroom: Greenroom) -> N
     said = refusal(
         greenroom("promote", "ppo", 1, "--to", "Production", "--reason", "x", user="amara", role="analyst"), 1
     )
-    assert said == "amara acts as analyst and may not promote to Production: that takes a lead."
+    assert said == "amara acts as analyst and may not promote to Production: that takes the role lead."
 
 
 def test_acting_for_others_takes_a_setting(greenroom: Greenroom, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from core import cli_schedule
+from core import cli_schedule, cli_training_parts
 from core.access import Actor, Role
 from core.cli_parts import Group
 from tests.core.training.schedule.conftest import champion_template, new_place, room  # noqa: F401
@@ -94,7 +94,7 @@ class Beside:
 @pytest.fixture
 def beside(room: Room, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:  # noqa: F811
     made = Beside(room)
-    monkeypatch.setattr(cli_schedule, "open_store", lambda _uri: made)
+    monkeypatch.setattr(cli_training_parts, "open_store", lambda _uri: made)
     yield made
     assert made.closed > 0
 

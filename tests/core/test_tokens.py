@@ -221,6 +221,6 @@ def test_the_commands_refuse_with_a_sentence(greenroom: Greenroom) -> None:
     assert "There is no token yet" in greenroom("list").stdout
     refused = greenroom("create", "nightly", "--role", "viewer", role="lead")
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert "may not make or revoke tokens: that takes a admin" in refused.stderr
+    assert "may not make or revoke tokens: that takes the role admin" in refused.stderr
     assert greenroom("revoke", "nightly").exit_code == 2
     assert greenroom("create", "nightly", "--role", "king").exit_code == 2

@@ -119,7 +119,7 @@ def test_an_analyst_does_not_decide_but_takes_back(registry: Registry) -> None:
     at = registry.open("approvals", ANA, request=str(number))
     for key in ("approve", "reject"):
         assert at.button(key=key).disabled
-        assert "that takes a lead" in at.button(key=key).help
+        assert "that takes the role lead" in at.button(key=key).help
     at.button(key="withdraw").click().run()
     at.button(key="withdraw_yes").click().run()
     assert "is withdrawn" in at.success[0].value

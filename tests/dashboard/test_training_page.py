@@ -156,7 +156,7 @@ def test_a_viewer_reads_why_not_instead_of_a_button_that_fails(registry: Registr
     job = jobs.launch(ANA)
     at = open_launch(registry, VERA)
     assert at.button(key="launch").disabled
-    assert "vera acts as viewer and may not launch a training: that takes a analyst" in texts(at)
+    assert "vera acts as viewer and may not launch a training: that takes the role analyst" in texts(at)
     at = registry.open("training", VERA, job=str(job.id))
     for key in ("stop_job", "duplicate", "set_priority"):
         assert at.button(key=key).disabled, key
@@ -505,7 +505,7 @@ def test_an_analyst_may_retrain_but_not_change_the_schedule(
     assert not at.button(key="retrain").disabled
     for key in ("switch_schedule", "remove_schedule", "set_the_schedule"):
         assert at.button(key=key).disabled, key
-        assert "that takes a lead" in at.button(key=key).help
+        assert "that takes the role lead" in at.button(key=key).help
 
 
 def test_a_retraining_shows_its_verdict_steps_reason_and_log(
@@ -613,7 +613,7 @@ def test_an_analyst_sees_the_dry_run_and_why_it_takes_a_lead(old_versions: Regis
     at = old_versions.open("training", ANA, tab="Retention")
     assert len(frame(at, "Why it goes"))
     assert at.button(key="apply_retention").disabled
-    assert "that takes a lead" in at.button(key="apply_retention").help
+    assert "that takes the role lead" in at.button(key="apply_retention").help
 
 
 def test_reasons_are_grouped_whatever_their_ages_and_names() -> None:

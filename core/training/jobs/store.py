@@ -253,11 +253,10 @@ class JobStore:
     def next_queued(self, other_than: Collection[int] = ()) -> int | None:
         """Return the job that is to run next; one whose MLflow run is not made yet waits."""
         query = sa.select(jobs.c.id).where(
-            self._here,
-            jobs.c.state == str(JobState.QUEUED),
-            jobs.c.run_id.is_not(None),
-            jobs.c.id.not_in(tuple(other_than)),
+            self._here, jobs.c.state == str(JobState.QUEUED), jobs.c.run_id.is_not(None)
         )
+        if other_than:
+            query = query.where(jobs.c.id.not_in(tuple(other_than)))
         with self.transaction() as connection:
             found: int | None = connection.execute(query.order_by(*_NEXT).limit(1)).scalar()
             return found

@@ -13,6 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+# Before there are threads: MLflow imports it in one of them, and half imported it breaks statements of the others.
+import sqlalchemy.orm  # noqa: F401
+
 from core import clock
 from core.errors import GreenroomError
 from core.redaction import redact

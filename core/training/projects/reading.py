@@ -88,10 +88,9 @@ class _Reader:
         if not value:
             return _default_environment(self._folder)
         if named[0] == "docker_env":
-            raise BadInputError(
-                f"{self.whose}: it asks for docker_env, which takes a Docker engine. Launch it with MLflow's own "
-                "runner (mlflow run), or name a python_env."
-            )
+            if not isinstance(value, dict) or not isinstance(value.get("image"), str):
+                self.refuse("docker_env must be a table with an image.")
+            return f"docker_env: {value['image']}"
         if not isinstance(value, str):
             self.refuse(f"{named[0]} must be the name of a file, not {what(value)}.")
         try:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from core.access import Role
 from core.api.app import create_app
 from core.errors import BadInputError, DatabaseError, GreenroomError, NotFoundError, SourceError
+from core.settings import ApiSettings
 from tests.core.api.conftest import Api
 from tests.core.api.kit import FAILURE, Client, refusal, value
 
@@ -134,3 +137,12 @@ def test_times_are_utc_and_in_the_same_shape_everywhere(api: Api) -> None:
         for text in re.findall(r"\d{4}-\d\d-\d\dT[^\"]*", json.dumps(value(api.client, path))):
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text), (path, text)
             datetime.fromisoformat(text)
+
+
+def test_this_machine_is_asked_for_a_token_where_the_settings_say_so(api: Api) -> None:
+    api.workspace.settings = replace(api.workspace.settings, api=ApiSettings(local_without_token=False))
+    refused = api.client.ask("GET", "/api/models")
+    assert refused.status == 401
+    assert "greenroom tokens create" in refused.value["error"]
+    assert api.client.ask("GET", "/api/models", token=api.tokens[Role.VIEWER]).status == 200
+    assert api.client.ask("GET", "/api/health").status == 200

@@ -388,6 +388,15 @@ def test_only_what_can_go_on_is_resumed(toys: Toys) -> None:
     assert (run.info.status, run.data.tags[JOB_TAG]) == ("SCHEDULED", str(resumed.id))
 
 
+def test_a_run_that_was_deleted_is_not_resumed(toys: Toys) -> None:
+    job = toys.launch("resumable")
+    toys.desk.stop(job.id, ANA)
+    toys.workspace.training_parts.runs().client.delete_run(job.run_id)
+    with pytest.raises(NotFoundError, match="has been deleted"):
+        toys.desk.resume(job.id, ANA)
+    assert [one.state for one in toys.desk.jobs()] == [JobState.FAILED, JobState.STOPPED]
+
+
 def test_what_became_of_the_first_is_not_told_of_the_run_that_another_goes_on_with(toys: Toys) -> None:
     first = toys.launch("resumable")
     toys.desk.stop(first.id, ANA)

@@ -53,15 +53,19 @@ def test_kill_9_of_worker_and_supervisors_at_random_moments(new_toys: Callable[.
     toys = new_toys(jobs_at_once=3)
     jobs: list[Job] = []
     hits: Counter[str] = Counter()
+    said = ""
     began = time.monotonic()
     for number in range(ROUNDS):
         while toys.desk.counts()[JobState.QUEUED] < QUEUED:
             jobs.append(toys.launch_once(pick.choice((0.0, 0.1, 0.5))))
         worker = toys.start_worker()
-        # One in five while it starts, and puts in order what the last one left.
-        if pick.random() < 0.8:
+        # While it starts and puts in order what the last one left, while supervisors start, and while jobs run.
+        moment = pick.choice(("starts", "begins", "begins", "runs", "runs"))
+        if moment == "begins":
             worker.until_at_work()
-        time.sleep(pick.uniform(0, 3))
+        elif moment == "runs":
+            wait_for(lambda: toys.desk.counts()[JobState.RUNNING] > 0, 60, worker.said)
+        time.sleep(pick.uniform(0, {"starts": 3, "begins": 2, "runs": 0.7}[moment]))
         victim = VICTIMS[number % len(VICTIMS)]
         if victim != "runner":
             os.kill(worker.process.pid, signal.SIGKILL)
@@ -73,11 +77,13 @@ def test_kill_9_of_worker_and_supervisors_at_random_moments(new_toys: Callable[.
         hits[victim] += victim != "runner"
         running = toys.desk.counts()[JobState.RUNNING]
         hits["running then"] += running
+        said += worker.said()
         worker.kill()
     worker = toys.start_worker()
     until_all_are_over(toys, worker)
     ended = check(toys, jobs)
     worker.end()
+    assert "Traceback" not in said + worker.said()
     print(f"seed {seed}: {ROUNDS} rounds in {time.monotonic() - began:.0f} s; {dict(hits)}; {dict(ended)}")
     assert ended["finished"] > ended["lost"], "most are not even touched"
 

@@ -208,7 +208,7 @@ def one(parameters: str = "{}", command: str = "run", rest: str = "") -> str:
         (one("{alpha: float}", "run {alpha!r}"), "is no name of a parameter"),
         (one("{alpha: float}", "run {}"), "is no name of a parameter"),
         (one("{alpha: float}", "run {alpha"), "braces cannot be read"),
-        ("docker_env: {image: x}\n" + SIMPLE, "docker_env.*mlflow run"),
+        ("docker_env: {name: x}\n" + SIMPLE, "docker_env must be a table with an image"),
         ("python_env: a\nconda_env: b", "python_env and conda_env"),
         ("python_env: a.yaml", "python_env 'a.yaml', but there is no such file"),
         ("python_env: [a]", "python_env must be the name of a file"),

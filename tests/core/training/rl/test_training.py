@@ -284,6 +284,7 @@ def test_the_run_that_a_launcher_made_is_gone_on_with(data: Path, client: Mlflow
         "timesteps": "256",
         "n_steps": "0",
         "seeds": "2",
+        "seed": "1",
         "fee_bps": "1",
         "repair": "false",
         "warm_start": "''",
@@ -298,6 +299,7 @@ def test_the_run_that_a_launcher_made_is_gone_on_with(data: Path, client: Mlflow
     assert set(run.data.tags) & set(run.data.params) == {"n_steps", "git_commit_sha"}
     child = client.get_run(str(report.seeds[0].run_id))
     assert child.info.run_name == "job 7 seed 1"
+    assert [client.get_run(str(one.run_id)).data.params["seed"] for one in report.seeds] == ["1", "2"]
     assert child.data.params["data"] == "/somewhere/bars.csv" and child.info.experiment_id == experiment
 
 
