@@ -64,6 +64,7 @@ class Worker:
         self._chores = chores
         self._stopping = threading.Event()
         self._news = threading.Event()
+        self._broken = False
         self._tries: dict[int, int] = {}
         self._chosen: set[int] = set()
         self._choosing = threading.Lock()
@@ -72,6 +73,11 @@ class Worker:
         """Work until `stop`; where another worker is at it, wait until that is gone.
 
         Jobs that run when this ends go on, and are found again by the next worker.
+
+        Raises
+        ------
+        GreenroomError
+            If a part of it failed in a way that nobody has foreseen.
         """
         slots = self._settings.training.jobs_at_once
         while not self._stopping.is_set():
@@ -89,9 +95,8 @@ class Worker:
     def _work(self, slots: int) -> None:
         consumer = self._tickets.consumer(self._one, slots)
         looking = [
-            threading.Thread(target=self._look, name="greenroom-care", daemon=True),
-            threading.Thread(target=self._tell, name="greenroom-telling", daemon=True),
-            threading.Thread(target=self._do_chores, name="greenroom-chores", daemon=True),
+            threading.Thread(target=self._keep_at, args=(work,), name=f"greenroom-{name}", daemon=True)
+            for name, work in (("care", self._look), ("telling", self._tell), ("chores", self._do_chores))
         ]
         # What a crash left is put in order before anything new begins.
         self._quietly(self._care.recover)
@@ -103,6 +108,18 @@ class Worker:
         consumer.stop(graceful=True)
         for thread in looking:
             thread.join(timeout=10)
+        if self._broken:
+            raise GreenroomError(
+                "A part of the worker failed, so it ended; its log says more. Start it anew."
+            )
+
+    def _keep_at(self, work: Callable[[], None]) -> None:
+        """End the whole worker where a part of it fails: one that is gone is seen, and started anew."""
+        try:
+            work()
+        finally:
+            self._broken = self._broken or not self._stopping.is_set()
+            self._stopping.set()
 
     # Jobs
 

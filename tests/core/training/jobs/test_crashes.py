@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
+from core import clock
+from core.errors import GreenroomError
+from core.training.jobs.runner import Ended, write_end
 from core.training.types import JOB_TAG, Job, JobState
 from tests.training import ANA, Toys, WorkerProcess, kill, wait_for
 
@@ -141,7 +146,7 @@ def test_a_supervisor_that_died_before_it_began_is_followed_by_another(new_toys:
     toys = new_toys()
     job = toys.launch_once()
     store = toys.workspace.training_parts.store
-    assert store.claim(job.id, _host())
+    assert store.claim(job.id, socket.gethostname())
     toys.place(job).make()
     with toys.worker():
         assert toys.until(job).state is JobState.FINISHED
@@ -152,7 +157,7 @@ def test_one_that_may_have_begun_is_never_started_again(new_toys: Callable[..., 
     toys = new_toys()
     job = toys.launch_once()
     store = toys.workspace.training_parts.store
-    assert store.claim(job.id, _host())
+    assert store.claim(job.id, socket.gethostname())
     toys.place(job).make()
     toys.place(job).begin()
     with toys.worker():
@@ -161,12 +166,8 @@ def test_one_that_may_have_begun_is_never_started_again(new_toys: Callable[..., 
 
 
 def test_another_machine_s_silent_job_is_lost_and_not_run_here(
-    new_toys: Callable[..., Toys], monkeypatch: pytest.MonkeyPatch
+    new_toys: Callable[..., Toys],
 ) -> None:
-    from datetime import timedelta
-
-    from core import clock
-
     toys = new_toys()
     job = toys.launch_once()
     assert toys.workspace.training_parts.store.claim(job.id, "elsewhere")
@@ -180,12 +181,9 @@ def test_another_machine_s_silent_job_is_lost_and_not_run_here(
 
 
 def test_what_a_supervisor_wrote_down_last_counts(new_toys: Callable[..., Toys]) -> None:
-    from core import clock
-    from core.training.jobs.runner import Ended, write_end
-
     toys = new_toys()
     job = toys.launch_once()
-    assert toys.workspace.training_parts.store.claim(job.id, _host())
+    assert toys.workspace.training_parts.store.claim(job.id, socket.gethostname())
     toys.place(job).make()
     toys.place(job).begin()
     at = clock.now()
@@ -266,7 +264,28 @@ def test_no_more_run_at_once_than_is_allowed_over_restarts_of_the_worker(
     assert most == 2
 
 
-def _host() -> str:
-    import socket
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_worker_of_which_a_part_fails_ends_and_says_so(new_toys: Callable[..., Toys]) -> None:
+    toys = new_toys()
 
-    return socket.gethostname()
+    def chore() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(GreenroomError, match="A part of the worker failed"):
+        toys.workspace.training_parts.worker([chore]).run()
+    assert not toys.desk.worker().alive
+
+
+def test_a_chore_that_is_refused_is_tried_again(new_toys: Callable[..., Toys]) -> None:
+    toys = new_toys()
+    calls: list[int] = []
+
+    def chore() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            worker.stop()
+        raise GreenroomError("Not now.")
+
+    worker = toys.workspace.training_parts.worker([chore])
+    worker.run()
+    assert len(calls) == 2
