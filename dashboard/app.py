@@ -10,8 +10,8 @@ from core.errors import GreenroomError
 from dashboard import data
 from dashboard.widgets import freshness, states
 
+# Pages that have something to say where no run was ever read. Streamlit would draw a string here.
 _WITHOUT_RUNS = ("Training", "Health")
-"""Pages that have something to say where no run was ever read."""
 
 
 def main() -> None:

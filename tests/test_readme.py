@@ -10,12 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from mlflow import MlflowClient
+from mlflow.projects._project_spec import load_project
 
 from core.forecasts.bands import DEFAULT_THRESHOLDS
 from core.registry.gates.configuration import DEFAULT_BOOK
 from core.settings import read_settings
+from core.training.projects.reading import read_project
 from tests import registries
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
@@ -145,7 +148,7 @@ def test_commands_of_analyst_and_lead(demo: dict[str, str]) -> None:
         "MLFLOW_TRACKING_URI": f"sqlite:///{home}/.greenroom/mlflow.db",
         "GREENROOM_CONFIG": str(config),
     }
-    (block,) = _blocks("sh")
+    block, *_ = _blocks("sh")
     register, *rest = [shlex.split(line)[1:] for line in block.splitlines()]
     versions = json.loads(_run(["versions", "diabetes-progression", "--json"], environment))
     for version in versions[:3]:
@@ -161,7 +164,7 @@ def test_commands_of_analyst_and_lead(demo: dict[str, str]) -> None:
 
 
 def test_settings_file(tmp_path: Path) -> None:
-    _, block = _blocks("toml")
+    *_, block = _blocks("toml")
     (tmp_path / "greenroom.toml").write_text(block)
     settings = read_settings({}, tmp_path)
     assert settings.tracking_uri == "postgresql://reader@db.example.org/mlflow"
@@ -171,7 +174,7 @@ def test_settings_file(tmp_path: Path) -> None:
 
 
 def test_settings_of_gates(tmp_path: Path) -> None:
-    block, _ = _blocks("toml")
+    block, *_ = _blocks("toml")
     (tmp_path / "greenroom.toml").write_text(block)
     settings = read_settings({}, tmp_path)
     assert settings.registry.two_person_rule
@@ -181,8 +184,50 @@ def test_settings_of_gates(tmp_path: Path) -> None:
     assert settings.gates.of("store-sales").names("Production") == ("smoke", "soak", "champion")
 
 
+def test_settings_of_the_training_desk(tmp_path: Path) -> None:
+    _, block, _ = _blocks("toml")
+    (tmp_path / "greenroom.toml").write_text(block)
+    settings = read_settings({}, tmp_path)
+    assert [one.name for one in settings.projects] == ["demand"]
+    assert (settings.training.jobs_at_once, settings.retention.automatic) == (2, True)
+    rules = settings.watch.of("ppo_usdcop")
+    assert rules is not None
+    assert rules.policy == "request"
+    assert settings.api.rl_agent_model == "ppo_usdcop"
+
+
+def test_the_project_file_is_read_by_mlflow_and_by_us(tmp_path: Path) -> None:
+    (block,) = _blocks("yaml")
+    (tmp_path / "MLproject").write_text(f"name: demand\n{block}")
+    ours = read_project("demand", tmp_path).entry_points[0]
+    theirs = load_project(tmp_path).get_entry_point("demand")
+    assert (ours.name, ours.resumes, ours.command) == ("demand", True, theirs.command)
+    assert [one.name for one in ours.parameters] == list(theirs.parameters)
+    assert ours.parameter("loss").choices == ("mae", "rmse")  # type: ignore[union-attr]
+
+
+def test_commands_that_train(demo: dict[str, str], tmp_path: Path) -> None:
+    """As written, beside files of the names that they give; what waits is for nobody, and is taken out again."""
+    home = Path(demo["HOME_OF_TEST"])
+    environment = demo | {"HOME_OF_TEST": str(tmp_path), "GREENROOM_HOME": str(tmp_path / "home")}
+    sales = pl.read_parquet(home / ".greenroom" / "artifacts" / "generated-sales.parquet")
+    first = sales.columns[0]
+    sales.filter(pl.col(first).is_in(sales[first].unique().sort().head(3))).write_csv(tmp_path / "sales.csv")
+    (tmp_path / "bars.csv").write_bytes((home / ".greenroom" / "artifacts" / "sp500-daily.csv").read_bytes())
+    _, block, _ = _blocks("sh")
+    for words in [shlex.split(line)[1:] for line in block.splitlines()]:
+        jobs = json.loads(_run(["jobs", "--json"], environment))
+        finished = [one["job"] for one in jobs if one["state"] == "finished"]
+        queued = [one["job"] for one in jobs if one["state"] == "queued"]
+        meant = str((finished if words[0] == "logs" else queued or [0])[0])
+        assert _run([meant if word == "12" else word for word in words], environment), words
+    states = [one["state"] for one in json.loads(_run(["jobs", "--json"], environment))]
+    assert sorted(states) == ["finished", "queued", "queued", "stopped"]
+    assert [one["model"] for one in json.loads(_run(["schedule", "--json"], environment))] == ["ppo_usdcop"]
+
+
 def test_settings_named_in_the_comment_exist() -> None:
-    _, block = _blocks("toml")
+    *_, block = _blocks("toml")
     named = re.search(r"# (backend_uri.*)", block)
     assert named is not None
     for key in named.group(1).split(", "):

@@ -46,6 +46,7 @@ _ENDED_BADLY: Final = (JobState.FAILED, JobState.STOPPED, JobState.LOST)
 _OVER: Final = (JobState.FINISHED, *_ENDED_BADLY)
 _EXPERIMENTS: Final = {"stores": "store-forecasts", "rl": "trading"}
 _EXTRAS: Final = {"rl": (("torch", "stable_baselines3", "gymnasium"), "rl")}
+_LATELY, _MOST_USED = 100, 5
 _MOST_UPLOAD: Final = 512 * 2**20
 
 
@@ -110,6 +111,18 @@ class TrainingDesk:
         if all(find_spec(one) is not None for one in packages):
             return None
         return f'pip install "greenroom[{extra}]"'
+
+    def used_before(self, entry: EntryPoint, parameter: str) -> tuple[str, ...]:
+        """Return the values that a parameter was given lately other than its default, the latest first."""
+        declared = entry.parameter(parameter)
+        default = declared.default if declared is not None else None
+        found: dict[str, None] = {}
+        for job in self._store.jobs(limit=_LATELY):
+            if (job.project, job.entry_point) == (entry.project, entry.name):
+                value = job.parameters.get(parameter)
+                if value and value != default:
+                    found.setdefault(value)
+        return tuple(found)[:_MOST_USED]
 
     def keep_upload(self, name: str, content: bytes, by: Actor) -> Path:
         """Keep a file that a person uploads, so that an entry point can be given its path.

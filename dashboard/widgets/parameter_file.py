@@ -12,13 +12,16 @@ from dashboard.formats import escape_markdown, file_size
 from dashboard.widgets import states
 
 
-def draw(label: str, text: str, help: str, key: str, disabled: bool) -> str:
-    """Draw the field with the button that uploads beside it, and return the path."""
+def draw(label: str, text: str, help: str, key: str, disabled: bool, before: tuple[str, ...] = ()) -> str:
+    """Draw the field, beside it what was used before and the button that uploads, and return the path."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         # The field comes first, but what is uploaded must be known before it is drawn.
         place = st.container()
         with st.popover("Upload", icon=":material/upload:", disabled=disabled, key=f"{key}:open"):
             _upload(key)
+        if before:
+            with st.popover("Used before", icon=":material/history:", disabled=disabled, key=f"{key}:before"):
+                _used_before(before, key)
         st.session_state.setdefault(key, text)
         path = place.text_input(
             label,
@@ -30,6 +33,17 @@ def draw(label: str, text: str, help: str, key: str, disabled: bool) -> str:
     path = (path or "").strip()
     _there(path)
     return path
+
+
+def _used_before(before: tuple[str, ...], key: str) -> None:
+    for at, path in enumerate(before):
+        st.button(
+            escape_markdown(Path(path).name or path),
+            key=f"{key}:before:{at}",
+            type="tertiary",
+            help=escape_markdown(path),
+            on_click=lambda chosen=path: st.session_state.update({key: chosen}),
+        )
 
 
 def _upload(key: str) -> None:

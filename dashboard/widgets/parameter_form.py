@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.training.projects.parameters import examine
 from core.training.projects.types import EntryPoint, Parameter, ParameterKind
+from dashboard import data
 from dashboard.formats import escape_markdown
 from dashboard.widgets import parameter_file
 
@@ -57,12 +58,12 @@ def draw(entry: EntryPoint, given: Mapping[str, str], prefix: str, *, varied: Co
     places = {}
     for one in wide:
         with st.container(gap="xxsmall"):
-            _take(values, one, given, prefix, varied)
+            _take(values, entry, one, given, prefix, varied)
             places[one.name] = st.empty()
     for first in range(0, len(narrow), _COLUMNS):
         for column, one in zip(st.columns(_COLUMNS), narrow[first : first + _COLUMNS], strict=False):
             with column.container(gap="xxsmall"):
-                _take(values, one, given, prefix, varied)
+                _take(values, entry, one, given, prefix, varied)
                 places[one.name] = st.empty()
     problems = _problems(entry, values, varied)
     for name, sentence in problems.items():
@@ -72,6 +73,7 @@ def draw(entry: EntryPoint, given: Mapping[str, str], prefix: str, *, varied: Co
 
 def _take(
     values: dict[str, str],
+    entry: EntryPoint,
     parameter: Parameter,
     given: Mapping[str, str],
     prefix: str,
@@ -79,14 +81,14 @@ def _take(
 ) -> None:
     """Draw a field and note its value, where it is not the default."""
     start = given.get(parameter.name, parameter.default)
-    value = _field(parameter, start, f"{prefix}:{parameter.name}", parameter.name in varied)
+    value = _field(entry, parameter, start, f"{prefix}:{parameter.name}", parameter.name in varied)
     if parameter.name in varied:
         return
     if value != (parameter.default or ""):
         values[parameter.name] = value
 
 
-def _field(parameter: Parameter, start: str | None, key: str, disabled: bool) -> str:
+def _field(entry: EntryPoint, parameter: Parameter, start: str | None, key: str, disabled: bool) -> str:
     label, help = label_of(parameter), _help(parameter)
     text = start or ""
     if parameter.choices:
@@ -96,7 +98,8 @@ def _field(parameter: Parameter, start: str | None, key: str, disabled: bool) ->
     if parameter.kind in _NUMBERS and (number := _number_of(parameter, start)) is not None:
         return _number(parameter, start, number, label, help, key, disabled)
     if parameter.kind is ParameterKind.PATH:
-        return parameter_file.draw(label, text, help, key, disabled)
+        before = data.workspace().training.used_before(entry, parameter.name)
+        return parameter_file.draw(label, text, help, key, disabled, before)
     placeholder = "Must be given" if parameter.default is None else None
     return (
         st.text_input(label, text, key=key, help=help, disabled=disabled, placeholder=placeholder) or ""

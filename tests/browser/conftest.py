@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,8 +20,13 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from core.registry.types import Stage
+from core.settings import Settings
+from core.training.projects.types import ProjectSetting
+from core.training.schedule.types import ScheduleRequest
 from core.training.stores.models import ModelKind
-from tests import pipelines, registries, servers, stores
+from core.training.types import LaunchRequest
+from core.workspace import Workspace
+from tests import pipelines, registries, servers, stores, training
 
 EXPERIMENT = "预测 <b>shops</b>"
 
@@ -36,6 +42,7 @@ class Dashboard:
     pipelines: tuple[str, str]
     request: int
     dossier: str
+    job: int
 
 
 def _fill_registry(uri: str, home: Path, run_ids: list[str]) -> tuple[int, str]:
@@ -95,6 +102,27 @@ def _fill(client: MlflowClient, folder: Path, runs: int = 130) -> tuple[str, lis
     return experiment, ids
 
 
+def _fill_training(uri: str, folder: Path) -> int:
+    """Run a job that fails, launch one that waits, and schedule a retraining; return the first."""
+    project = training.write_project(folder / "toy")
+    settings = Settings(
+        tracking_uri=uri, home=folder / "home", projects=(ProjectSetting("toy", str(project)),)
+    )
+    workspace = Workspace(settings)
+    desk, worker = workspace.training, workspace.training_parts.worker()
+    job = desk.launch(LaunchRequest("fail", project="toy"), registries.ANALYST)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    training.wait_for(lambda: desk.job(job.id).state.is_over)
+    worker.stop()
+    thread.join()
+    desk.launch(LaunchRequest("count", {"n": "7"}, project="toy"), registries.ANALYST)
+    request = ScheduleRequest("count", {"n": "7"}, project="toy", zone="America/Bogota")
+    desk.schedules.set("shops", request, registries.LEAD)
+    workspace.close()
+    return job.id
+
+
 def _log_backtest(client: MlflowClient, run_id: str, seed: int) -> None:
     days = pd.bdate_range("2010-01-04", periods=1_500)
     moves = np.random.default_rng(seed).normal(0.0004, 0.01, (2, len(days)))
@@ -122,6 +150,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     ]
     experiment, ids = _fill(client, folder)
     request, dossier = _fill_registry(uri, folder / "home", ids[-4:])
+    job = _fill_training(uri, folder)
     port = servers.free_port()
     command = [sys.executable, "-m", "core.cli", "up", "--port", str(port), "--tracking-uri", uri]
     environment = {"GREENROOM_HOME": str(folder / "home")}
@@ -129,7 +158,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     with servers.process(command, folder / "dashboard.log", **environment) as running:
         servers.wait_for(f"http://127.0.0.1:{port}/_stcore/health", running)
         url = f"http://127.0.0.1:{port}"
-        yield Dashboard(url, uri, experiment, ids, (trained[0], trained[1]), request, dossier)
+        yield Dashboard(url, uri, experiment, ids, (trained[0], trained[1]), request, dossier, job)
 
 
 @pytest.fixture(scope="session")

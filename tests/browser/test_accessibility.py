@@ -15,6 +15,7 @@ PLACES = [
     *("backtest", "returns", "significance", "overlay"),
     *("stores", "partners", "store", "changes"),
     *("registry", "stages", "version", "history", "approvals", "request", "audit", "dossier"),
+    *("training", "job", "launch", "schedules", "retention"),
 ]
 
 
@@ -49,6 +50,11 @@ def test_no_serious_violation(
         "request": f"/approvals?request={dashboard.request}",
         "audit": "/audit",
         "dossier": f"/audit?dossier={dashboard.dossier}",
+        "training": "/training",
+        "job": f"/training?job={dashboard.job}",
+        "launch": "/training?tab=Launch&entry=rl",
+        "schedules": "/training?tab=Schedules",
+        "retention": "/training?tab=Retention",
     }[place]
     page = open_page(path, width=width, scheme=scheme)
     found = Axe().run(page).response["violations"]

@@ -15,7 +15,7 @@ from tests.dashboard.conftest import OpenApp, texts
 
 PAGES = (
     *("overview", "runs", "run", "compare", "backtests", "health"),
-    *("registry", "approvals", "audit"),
+    *("registry", "approvals", "training", "audit"),
 )
 
 
