@@ -91,19 +91,22 @@ def _plan_value(one: Plan) -> dict[str, Any]:
     }
 
 
+def outcome_value(done: Outcome) -> dict[str, Any]:
+    """Return what became of a promotion, a rollback or a settlement as the JSON contract has it."""
+    return {
+        **_plan_value(done.order.plan),
+        "fate": str(done.fate),
+        "sentence": done.sentence,
+        "event": done.event.seq if done.event is not None else None,
+        "evidence_hash": done.order.evidence_hash,
+        "aliases": list(done.notes),
+    }
+
+
 def outcome(done: Outcome, as_json: bool) -> None:
     """Print what became of a promotion, a rollback or a settlement."""
     if as_json:
-        output.print_json(
-            {
-                **_plan_value(done.order.plan),
-                "fate": str(done.fate),
-                "sentence": done.sentence,
-                "event": done.event.seq if done.event is not None else None,
-                "evidence_hash": done.order.evidence_hash,
-                "aliases": list(done.notes),
-            }
-        )
+        output.print_json(outcome_value(done))
         return
     click.echo(done.sentence)
     for note in done.notes:

@@ -31,7 +31,7 @@ def models(
 ) -> None:
     """Print models, each with its champion."""
     asked = [one.model for one in requests]
-    rows = [_model_value(one, seen.get(one.name, {}), asked.count(one.name)) for one in found]
+    rows = [model_value(one, seen.get(one.name, {}), asked.count(one.name)) for one in found]
     if as_json:
         output.print_json(rows)
         return
@@ -59,7 +59,14 @@ def models(
             click.echo(f"! {row['conflict']}")
 
 
-def _model_value(model: Model, seen: SeenVersions, requests: int) -> dict[str, Any]:
+def model_value(model: Model, seen: SeenVersions, requests: int) -> dict[str, Any]:
+    """Return a model with its champion as the JSON contract has it.
+
+    Parameters
+    ----------
+    requests : int
+        How many requests about it are open.
+    """
     from core.registry.rules import conflict_sentence
     from core.registry.types import Stage
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core import cli_output as output
+from core.redaction import redact
 from core.training.projects.types import BrokenProject, Project
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _duration(seconds: float) -> str:
 def projects(found: Sequence[Project | BrokenProject], as_json: bool) -> None:
     """Print what can be launched."""
     if as_json:
-        output.print_json([_project_value(one) for one in found])
+        output.print_json([project_value(one) for one in found])
         return
     for project in found:
         click.echo(f"{project.name} ({project.place})")
@@ -129,12 +130,14 @@ def _parameter(one: Parameter) -> str:
     return f"{one.name}=<{kind}{unit}> ({default}){'  ' + one.help if one.help else ''}"
 
 
-def _project_value(one: Project | BrokenProject) -> dict[str, Any]:
+def project_value(one: Project | BrokenProject) -> dict[str, Any]:
+    """Return what can be launched of a project as the JSON contract has it; one that cannot be read has a problem."""
     if isinstance(one, BrokenProject):
-        return {"project": one.name, "place": one.place, "problem": one.reason, "entry_points": []}
+        place, problem = redact(one.place), redact(one.reason)
+        return {"project": one.name, "place": place, "problem": problem, "entry_points": []}
     return {
         "project": one.name,
-        "place": one.place,
+        "place": redact(one.place),
         "problem": None,
         "entry_points": [
             {
@@ -145,7 +148,7 @@ def _project_value(one: Project | BrokenProject) -> dict[str, Any]:
                     {
                         "name": each.name,
                         "kind": str(each.kind),
-                        "default": each.default,
+                        "default": None if each.default is None else redact(each.default),
                         "help": each.help,
                         "choices": list(each.choices),
                         "minimum": each.minimum,

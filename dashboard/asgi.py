@@ -6,14 +6,11 @@ import streamlit as st
 from starlette.routing import Mount
 
 from core.api.app import create_app
-from core.backtests import libraries
-from core.runs import filters
+from core.warm_up import warm_up
 from core.workspace import Workspace
 
-# The first visitor shall not wait for MLflow's parser, nor for what measures backtests. Not in a thread: two
-# threads that import pandas at the same time can each see half of it.
-filters.warm_up()
-libraries.warm_up()
+# The first visitor shall not wait for it.
+warm_up()
 
 
 def _workspace() -> Workspace:

@@ -19,10 +19,10 @@ from core.api.registry_values import (
     card_value,
     gates_value,
     history_value,
-    model_value,
-    outcome_value,
     versions_value,
 )
+from core.cli_promotion_output import outcome_value
+from core.cli_registry_output import model_value
 from core.errors import BadInputError, SourceError
 from core.registry.desk import Trials
 from core.registry.promotion import Fate, Outcome

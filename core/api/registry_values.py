@@ -8,41 +8,13 @@ from typing import Any
 
 from core.audit import AuditEvent
 from core.cli_promotion_output import request_value
-from core.cli_registry_output import version_value
+from core.cli_registry_output import model_value, version_value
 from core.redaction import redact
 from core.registry.board import ModelCard, VersionCard
 from core.registry.dossier import gates_to_json
 from core.registry.gates.types import GateReport
 from core.registry.history import reigns
-from core.registry.promotion import Outcome
-from core.registry.rules import conflict_sentence
 from core.registry.seen import SeenVersions
-from core.registry.types import Model, Stage
-
-
-def model_value(model: Model, seen: SeenVersions, requests: int) -> dict[str, Any]:
-    """Return a model with its champion, as `greenroom models` has it.
-
-    Parameters
-    ----------
-    requests : int
-        How many requests about it are open.
-    """
-    champion = model.champion
-    known = seen.get(champion.version) if champion is not None else None
-    return {
-        "name": model.name,
-        "version": champion.version if champion else None,
-        "stage": str(champion.stage) if champion else None,
-        "aliases": list(champion.aliases) if champion else [],
-        "run_id": champion.run_id if champion else None,
-        "created": champion.created if champion else None,
-        "stage_since": known.since if known is not None and known.stage is Stage.PRODUCTION else None,
-        "versions": len(model.versions),
-        "in_staging": [one.version for one in model.in_stage(Stage.STAGING)],
-        "requests": requests,
-        "conflict": conflict_sentence(model) if len(model.in_stage(Stage.PRODUCTION)) > 1 else None,
-    }
 
 
 def card_value(card: ModelCard, seen: SeenVersions) -> dict[str, Any]:
@@ -75,20 +47,3 @@ def history_value(model: str, events: Sequence[AuditEvent]) -> dict[str, Any]:
     """Return what happened to a model, oldest first, as `greenroom history` has it."""
     reigned = [asdict(one) for one in reigns(events)]
     return {"model": model, "events": [one.to_json() for one in events], "reigns": reigned}
-
-
-def outcome_value(done: Outcome) -> dict[str, Any]:
-    """Return what became of a promotion or a rollback, as `greenroom promote` has it."""
-    plan = done.order.plan
-    return {
-        "model": plan.model,
-        "version": plan.version,
-        "from": str(plan.from_stage),
-        "to": str(plan.to_stage),
-        "archived": list(plan.archives),
-        "fate": str(done.fate),
-        "sentence": done.sentence,
-        "event": done.event.seq if done.event is not None else None,
-        "evidence_hash": done.order.evidence_hash,
-        "aliases": list(done.notes),
-    }

@@ -13,7 +13,8 @@ from core.api.answers import answer
 from core.api.inputs import LARGEST_NUMBER, Launch, NumberInPath, Offset
 from core.api.opened import By, Workspace
 from core.api.permits import permit
-from core.api.training_values import job_value, log_value, projects_value
+from core.api.training_values import job_value, log_value
+from core.cli_training_output import project_value
 from core.training.types import JobState
 
 router = APIRouter(tags=["training"])
@@ -25,7 +26,7 @@ _MOST_LOG: Final = 2**20
 @router.get("/entry-points")
 def entry_points(workspace: Workspace) -> Response:
     """List what can be launched. Answers [{"project", "place", "problem", "entry_points": [...]}]."""
-    return answer(projects_value(workspace.training.projects.list()))
+    return answer([project_value(one) for one in workspace.training.projects.list()])
 
 
 @router.get("/jobs")
