@@ -70,9 +70,9 @@ def greenroom(store: Path, home: Path, visits: int) -> Browsed:
     firsts = {metric: _first(runs, f"metrics.{metric} DESC") for metric in SORTED_BY}
     total = f"{len(runs.find(RunsRequest())):,} runs"
     opened, sent = [], []
-    with servers.greenroom(store, home) as address, _browser() as browser:
+    with servers.greenroom(store, home) as address, new_browser() as browser:
         for visit in range(visits + 1):
-            page = _new_page(browser, sent)
+            page = new_page(browser, sent)
             page.add_init_script(_NOTE_DRAWING)
             page.goto(f"{address}/runs", wait_until="commit")
             page.wait_for_function("name => window.drawn[name]", arg=newest)
@@ -101,9 +101,9 @@ def mlflow(store: Path, folder: Path, names: tuple[str, str]) -> tuple[float, fl
     """
     opened = []
     place = "#/experiments/1/runs"
-    with servers.mlflow(store, folder) as address, _browser() as browser:
+    with servers.mlflow(store, folder) as address, new_browser() as browser:
         for _ in range(2):
-            page = _new_page(browser, [])
+            page = new_page(browser, [])
             page.goto(f"{address}/{place}", wait_until="commit")
             page.wait_for_function(_FIRST_ROW, arg=names[0])
             opened.append(page.evaluate("performance.now()") / 1000)
@@ -135,7 +135,7 @@ def _sort(page: Any, metric: str, expected: str) -> float:
     return float(page.evaluate("name => window.drawn[name] - window.chosen", expected)) / 1000
 
 
-def _new_page(browser: Any, sent: list[int]) -> Any:
+def new_page(browser: Any, sent: list[int]) -> Any:
     """Open a page in a browser without any memory; what its connection receives is added to `sent`."""
     page = browser.new_context(viewport=_WINDOW).new_page()
     page.set_default_timeout(_PATIENCE)
@@ -150,7 +150,7 @@ def _new_page(browser: Any, sent: list[int]) -> Any:
 
 
 @contextmanager
-def _browser() -> Iterator[Any]:
+def new_browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -22,8 +22,8 @@ from core.training.jobs.processes import mark_of, marked
 from core.training.types import Job, JobState, LaunchRequest
 from core.workspace import Workspace, open_workspace
 
-_LOOK_SECONDS, _PATIENCE = 0.005, 120.0
-_LONG_LOG = 2**30
+_LOOK_SECONDS, PATIENCE = 0.005, 120.0
+LONG_LOG = 2**30
 _STATES = ("All", "Queued")
 _PROJECT = """
 name: bench
@@ -63,7 +63,7 @@ class Handled:
 
 def handle(folder: Path, count: int) -> Handled:
     """Launch and stop jobs, one after the other, with an idle worker beside."""
-    workspace = _prepared(folder)
+    workspace = prepared(folder)
     with _worker(folder, workspace):
         # The first launch makes the store's connections, and its experiment.
         _stop(workspace, _launch(workspace, "wait")[0])
@@ -83,7 +83,7 @@ def handle(folder: Path, count: int) -> Handled:
 
 def by_mlflow(folder: Path, count: int) -> Times:
     """Return the seconds from `mlflow run` of the same entry point to the first act of its process."""
-    _prepared(folder).close()
+    prepared(folder).close()
     command = [
         sys.executable,
         "-m",
@@ -101,7 +101,7 @@ def by_mlflow(folder: Path, count: int) -> Times:
         began = time.time()
         with said.open("wb") as out, (folder / "told.log").open("ab") as told:
             process = subprocess.Popen(command, stdout=out, stderr=told, cwd=folder, start_new_session=True)
-        _until(partial(_is_said, said))
+        until(partial(_is_said, said))
         found.append(float(said.read_text()) - began)
         os.killpg(process.pid, 9)
         process.wait()
@@ -120,7 +120,7 @@ def pages(folder: Path, queued: int, count: int) -> Browsed:
     """Rerun the page Training while many jobs wait."""
     from streamlit.testing.v1 import AppTest
 
-    workspace = _prepared(folder)
+    workspace = prepared(folder)
     store = workspace.training_parts.store
     request = LaunchRequest("wait", project="bench", name="one of many")
     with store.transaction() as connection:
@@ -150,7 +150,7 @@ def _browse(test: Any, number: int, queued: int) -> float:
     return seconds
 
 
-def _prepared(folder: Path) -> Workspace:
+def prepared(folder: Path) -> Workspace:
     """Make a project, and open a home folder that knows it."""
     project = folder / "project"
     project.mkdir(parents=True)
@@ -173,7 +173,7 @@ def _worker(folder: Path, workspace: Workspace) -> Iterator[None]:
             [sys.executable, "-m", "core.cli", "worker"], stdout=said, stderr=said, cwd=folder
         )
     try:
-        _until(lambda: workspace.training.worker().alive or process.poll() is not None)
+        until(lambda: workspace.training.worker().alive or process.poll() is not None)
         if process.poll() is not None:
             raise RuntimeError(f"The worker ended:\n{(folder / 'worker.log').read_text()[-2000:]}")
         time.sleep(3.0)  # until its threads are idle
@@ -188,7 +188,7 @@ def _launch(workspace: Workspace, entry_point: str) -> tuple[Job, float]:
     desk = workspace.training
     began = time.time()
     job = desk.launch(LaunchRequest(entry_point, project="bench"), workspace.actor())
-    _until(lambda: desk.log(job.id).text.endswith("\n"))
+    until(lambda: desk.log(job.id).text.endswith("\n"))
     return job, float(desk.log(job.id).text) - began
 
 
@@ -199,16 +199,16 @@ def _stop(workspace: Workspace, job: Job) -> float:
         raise RuntimeError("The job has no process.")
     began = time.perf_counter()
     workspace.training.stop(job.id, workspace.actor())
-    _until(lambda: not marked(mark))
+    until(lambda: not marked(mark))
     seconds = time.perf_counter() - began
-    _until(lambda: workspace.training.job(job.id).state is JobState.STOPPED)
+    until(lambda: workspace.training.job(job.id).state is JobState.STOPPED)
     return seconds
 
 
 def _lines(workspace: Workspace, job: Job, count: int) -> Times:
     """Make a job's log 1 GB long, and read lines that are added to it."""
     path = job_place(workspace.settings.home.resolve(), workspace.address.key, job.id).log
-    os.truncate(path, _LONG_LOG)
+    os.truncate(path, LONG_LOG)
     found = []
     with path.open("ab", buffering=0) as file:
         file.write(b"\n" + b"epoch 1: loss 0.25\n" * 100_000)
@@ -226,9 +226,9 @@ def _is_said(path: Path) -> bool:
     return path.read_text().endswith("\n")
 
 
-def _until(there: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
+def until(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
     while not there():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"Not within {_PATIENCE:g} s.")
+            raise RuntimeError(f"Not within {PATIENCE:g} s.")
         time.sleep(_LOOK_SECONDS)

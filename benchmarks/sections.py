@@ -19,6 +19,7 @@ from benchmarks import (
     store_training,
     syncing,
     trading,
+    training_page,
 )
 from benchmarks.lines import Line, Report, shown
 from benchmarks.measuring import Times, in_child
@@ -30,6 +31,7 @@ _COMPARISONS = 15
 _TRAININGS = 3
 _LOOKS, _PROMOTIONS, _EVENTS = 20, 20, 10_000
 _LAUNCHES, _QUEUED = 20, 1_000
+_LAUNCHES_BY_CLICK, _LINES = 8, 20
 
 
 @dataclass
@@ -347,6 +349,13 @@ def training(bench: Bench) -> None:
     subject = f"{_QUEUED:,} queued jobs"
     bench.add(subject, "rerun of the Training page, other state and page", seen.reruns, p95=True, limit=0.3)
     bench.add(subject, "first run of the Training page in a process", Times((seen.first,)))
+    if not browsing.available():
+        print("There is no Chromium: what a person sees of a job in a browser is left out.")
+        return
+    watched, _ = in_child(training_page.watch, bench.work / "watched", _LAUNCHES_BY_CLICK, _LINES)
+    subject = "in Chromium"
+    bench.add(subject, "click to process running", watched.clicked, p95=True, limit=2)
+    bench.add(subject, "line of a log of 1 GB to the page", watched.lines, p95=True, limit=2)
 
 
 def growth(bench: Bench) -> None:

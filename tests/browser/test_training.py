@@ -81,7 +81,9 @@ def test_a_pipeline_is_launched_watched_and_opened(home: Home, person: Person) -
     assert MlflowClient(home.uri).get_run(run_id).data.params["model"] == "ridge"
     person.page.get_by_role("link", name=re.compile("Open its run")).click()
     settle(person.page)
-    person.sees("test_wape")
+    expect(person.page).to_have_url(re.compile(f"/run.*run={run_id}"))
+    person.sees("Finished")
+    person.sees("store-forecasts")
 
 
 def test_an_agent_is_stopped_and_retried(home: Home, person: Person) -> None:

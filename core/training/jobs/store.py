@@ -1,20 +1,21 @@
-"""The jobs and sweeps of a tracking store in Greenroom's database. A state changes only from the one it was seen in."""
+"""The jobs of a tracking store in Greenroom's database. A state changes only from the one it was seen in."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine, Row
+from sqlalchemy.engine import Connection, Engine
 
 from core import clock
 from core.database import transaction
 from core.errors import NotFoundError, RefusedError
-from core.schema import jobs, sweeps
-from core.training.types import EngineKind, Job, JobState, LaunchRequest, Progress, Resources, Sweep
+from core.schema import jobs
+from core.training.jobs.rows import asked_columns, job_of, number_of, progress_text
+from core.training.types import Job, JobState, LaunchRequest, Progress
 
 _OTHERWISE: Final = "jobs can be neither read nor written"
 _OVER: Final = tuple(str(one) for one in JobState if one.is_over)
@@ -47,40 +48,16 @@ class JobStore:
         made = connection.execute(
             sa.insert(jobs).values(
                 store_key=self.store_key,
-                project=request.project,
-                entry_point=request.entry_point,
-                parameters=json.dumps(dict(parameters)),
-                experiment=request.experiment or request.entry_point,
-                name=request.name or "",
-                engine=str(request.engine),
-                resources=json.dumps({"cpus": request.resources.cpus, "gpus": request.resources.gpus}),
-                priority=request.priority,
                 state=str(JobState.QUEUED),
                 reason="",
                 asked_by=asked_by,
                 asked_at=clock.text(self._now()),
                 sweep_id=sweep_id,
-                made_from=request.made_from,
-                resumes=request.resumes,
                 told=False,
+                **asked_columns(request, parameters),
             )
         )
-        return _number(made)
-
-    def add_sweep(
-        self, connection: Connection, name: str, grid: Mapping[str, Sequence[str]], asked_by: str
-    ) -> int:
-        """Insert a sweep within a transaction of the caller's; return its number."""
-        made = connection.execute(
-            sa.insert(sweeps).values(
-                store_key=self.store_key,
-                name=name,
-                grid=json.dumps({key: list(values) for key, values in grid.items()}),
-                asked_by=asked_by,
-                asked_at=clock.text(self._now()),
-            )
-        )
-        return _number(made)
+        return number_of(made)
 
     def open_twin(self, connection: Connection, run_id: str) -> int | None:
         """Return a job that is queued or runs and has this MLflow run, or will have it.
@@ -99,7 +76,7 @@ class JobStore:
         found: int | None = connection.execute(query.limit(1)).scalar()
         return found
 
-    def transaction(self) -> Any:
+    def transaction(self) -> AbstractContextManager[Connection]:
         """Open a transaction of Greenroom's database."""
         return transaction(self._engine(), _OTHERWISE)
 
@@ -126,8 +103,7 @@ class JobStore:
         """Note a sign of life and how far the job is."""
         values: dict[str, Any] = {"heard_at": clock.text(self._now())}
         if progress is not None:
-            said = {"done": progress.done, "total": progress.total, "what": progress.what}
-            values["progress"] = json.dumps({**said, "at": clock.text(progress.at)})
+            values["progress"] = progress_text(progress)
         with self.transaction() as connection:
             connection.execute(
                 sa.update(jobs)
@@ -152,30 +128,20 @@ class JobStore:
         }
         return self.change(job_id, JobState.RUNNING, values)
 
+    def give_up(self, job_id: int, reason: str) -> bool:
+        """Fail a job that waits and can never run; return whether it waited."""
+        values = {"state": str(JobState.FAILED), "reason": reason, "ended_at": clock.text(self._now())}
+        return self.change(job_id, JobState.QUEUED, values)
+
     def set_run(self, job_id: int, run_id: str, name: str) -> bool:
         """Note the MLflow run of a job; return False where it has one."""
         # A job that was stopped meanwhile: MLflow is told of its end once more, for now there is a run.
         values = {"run_id": run_id, "name": name, "told": False}
         return self.change(job_id, tuple(JobState), values, run_id=None)
 
-    def set_sweep_run(self, sweep_id: int, run_id: str) -> bool:
-        """Note the parent run of a sweep; return False where it has one."""
-        query = sa.update(sweeps).where(
-            sweeps.c.store_key == self.store_key, sweeps.c.id == sweep_id, sweeps.c.run_id.is_(None)
-        )
-        with self.transaction() as connection:
-            return bool(connection.execute(query.values(run_id=run_id)).rowcount)
-
     def told(self, job_id: int, run_id: str | None) -> None:
         """Note that MLflow knows how a job with this run ended."""
         self.change(job_id, tuple(JobState), {"told": True}, run_id=run_id)
-
-    def end_sweep(self, sweep_id: int) -> None:
-        """Note that all jobs of a sweep are over and MLflow knows it."""
-        with self.transaction() as connection:
-            connection.execute(
-                sa.update(sweeps).where(sweeps.c.id == sweep_id).values(ended_at=clock.text(self._now()))
-            )
 
     # Reading
 
@@ -191,7 +157,20 @@ class JobStore:
             row = connection.execute(sa.select(jobs).where(self._here, jobs.c.id == job_id)).one_or_none()
         if row is None:
             raise NotFoundError(f"There is no job {job_id}. `greenroom jobs` lists them.")
-        return _job(row)
+        return job_of(row)
+
+    def job_in(self, job_id: int, states: Sequence[JobState], what: str) -> Job:
+        """Return a job that is in one of these states; `what` says what it could be done with then.
+
+        Raises
+        ------
+        RefusedError
+            If it is in another one.
+        """
+        job = self.job(job_id)
+        if job.state not in states:
+            raise RefusedError(f"Job {job_id} is {job.state}; it cannot be {what}.")
+        return job
 
     def jobs(
         self,
@@ -212,13 +191,13 @@ class JobStore:
         order = _NEXT if tuple(states) == (JobState.QUEUED,) else (jobs.c.id.desc(),)
         with self.transaction() as connection:
             found = connection.execute(query.order_by(*order).limit(limit).offset(offset))
-            return tuple(_job(row) for row in found)
+            return tuple(job_of(row) for row in found)
 
     def untold(self, limit: int = 50) -> tuple[Job, ...]:
         """Return jobs that are over and of which MLflow does not know it, oldest first."""
         query = sa.select(jobs).where(self._here, jobs.c.state.in_(_OVER), jobs.c.told.is_(False))
         with self.transaction() as connection:
-            return tuple(_job(row) for row in connection.execute(query.order_by(jobs.c.id).limit(limit)))
+            return tuple(job_of(row) for row in connection.execute(query.order_by(jobs.c.id).limit(limit)))
 
     def without_run(self, older_than: datetime) -> tuple[Job, ...]:
         """Return queued jobs whose launch was cut off before their MLflow run was made."""
@@ -229,7 +208,7 @@ class JobStore:
             jobs.c.asked_at < clock.text(older_than),
         )
         with self.transaction() as connection:
-            return tuple(_job(row) for row in connection.execute(query.order_by(jobs.c.id).limit(50)))
+            return tuple(job_of(row) for row in connection.execute(query.order_by(jobs.c.id).limit(50)))
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
@@ -261,93 +240,6 @@ class JobStore:
             found: int | None = connection.execute(query.order_by(*_NEXT).limit(1)).scalar()
             return found
 
-    def sweeps(
-        self, limit: int | None = 20, sweep_id: int | None = None, open_only: bool = False
-    ) -> tuple[Sweep, ...]:
-        """Return sweeps, newest first."""
-        query = sa.select(sweeps).where(sweeps.c.store_key == self.store_key)
-        if sweep_id is not None:
-            query = query.where(sweeps.c.id == sweep_id)
-        if open_only:
-            query = query.where(sweeps.c.ended_at.is_(None))
-        with self.transaction() as connection:
-            found = connection.execute(query.order_by(sweeps.c.id.desc()).limit(limit)).all()
-            states = connection.execute(
-                sa.select(jobs.c.sweep_id, jobs.c.state, sa.func.count())
-                .where(jobs.c.sweep_id.in_([row.id for row in found]))
-                .group_by(jobs.c.sweep_id, jobs.c.state)
-            ).all()
-        return tuple(
-            Sweep(
-                row.id,
-                row.name,
-                {key: tuple(values) for key, values in json.loads(row.grid).items()},
-                row.run_id,
-                row.asked_by,
-                clock.moment(row.asked_at),
-                _moment(row.ended_at),
-                {JobState(state): int(count) for sweep, state, count in states if sweep == row.id},
-            )
-            for row in found
-        )
-
-    def refuse_missing(self, job_id: int, wanted: Sequence[JobState], what: str) -> Job:
-        """Return a job that is in one of these states.
-
-        Raises
-        ------
-        RefusedError
-            If it is in another one.
-        """
-        job = self.job(job_id)
-        if job.state not in wanted:
-            raise RefusedError(f"Job {job_id} is {job.state}; it cannot be {what}.")
-        return job
-
     @property
     def _here(self) -> sa.ColumnElement[bool]:
         return jobs.c.store_key == self.store_key
-
-
-def _number(made: sa.CursorResult[Any]) -> int:
-    """Return the number that a new row was given."""
-    key = made.inserted_primary_key
-    assert key is not None  # noqa: S101
-    return int(key[0])
-
-
-def _job(row: Row[Any]) -> Job:
-    resources = json.loads(row.resources)
-    said = json.loads(row.progress) if row.progress else None
-    return Job(
-        id=row.id,
-        project=row.project,
-        entry_point=row.entry_point,
-        parameters=json.loads(row.parameters),
-        experiment=row.experiment,
-        name=row.name or f"{row.entry_point} {row.id}",
-        engine=EngineKind(row.engine),
-        resources=Resources(resources["cpus"], resources["gpus"]),
-        priority=row.priority,
-        state=JobState(row.state),
-        reason=row.reason,
-        asked_by=row.asked_by,
-        asked_at=clock.moment(row.asked_at),
-        run_id=row.run_id,
-        sweep_id=row.sweep_id,
-        made_from=row.made_from,
-        resumes=row.resumes,
-        host=row.host,
-        started_at=_moment(row.started_at),
-        heard_at=_moment(row.heard_at),
-        ended_at=_moment(row.ended_at),
-        exit_code=row.exit_code,
-        stop_asked_by=row.stop_asked_by,
-        progress=None
-        if said is None
-        else Progress(said["done"], said["total"], said["what"], clock.moment(said["at"])),
-    )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else clock.moment(text)
