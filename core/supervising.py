@@ -50,14 +50,14 @@ class WorkerSupervisor:
         self._thread.join(timeout=_END_SECONDS)
 
     def _watch(self) -> None:
-        from core.training.jobs.worker import runner_environment
+        from core.training.jobs.runner_process import environment_of
 
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
             began = time.monotonic()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "core.cli", "worker"],
-                env=runner_environment(self._settings),
+                env=environment_of(self._settings),
                 stdin=subprocess.DEVNULL,
                 preexec_fn=_end_with_parent(),
             )

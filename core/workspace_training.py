@@ -13,6 +13,7 @@ from core.runs.sources.uris import StoreAddress
 from core.settings import Settings
 from core.training.desk import TrainingDesk
 from core.training.jobs.store import JobStore
+from core.training.jobs.sweep_store import SweepStore
 from core.training.jobs.tickets import TicketQueue
 from core.training.projects.catalogue import Projects
 
@@ -44,10 +45,12 @@ class TrainingParts:
         self._registry = registry
         self._now = now
         self.store = JobStore(engine, address.key, now)
+        self._sweeps = SweepStore(engine, address.key, now)
         self.tickets = cache(lambda: TicketQueue(self._home, settings.training.queue_uri, address.key))
         self.runs = cache(self._open_runs)
         self.desk = TrainingDesk(
             self.store,
+            self._sweeps,
             Projects(settings.projects, self._home),
             self.runs,
             self.tickets,
@@ -64,12 +67,14 @@ class TrainingParts:
     def worker(self, chores: Sequence[Callable[[], None]] = ()) -> Worker:
         """Return a worker; `chores` are what else it looks after."""
         from core.training.jobs.care import JobCare
-        from core.training.jobs.worker import Worker, start_runner
+        from core.training.jobs.runner_process import start_runner
+        from core.training.jobs.worker import Worker
 
         def follow(job_id: int) -> subprocess.Popen[bytes]:
             return start_runner(self._settings, self._address.key, job_id, again=True)
 
-        care = JobCare(self.store, self.runs(), self._home, follow, self.desk.make_missing_run, self._now)
+        make_run = self.desk.make_missing_run
+        care = JobCare(self.store, self._sweeps, self.runs(), self._home, follow, make_run, self._now)
         return Worker(self._settings, self.store, self.tickets(), care, chores)
 
     def close(self) -> None:

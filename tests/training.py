@@ -24,7 +24,7 @@ from core.training.configuration import TrainingSettings
 from core.training.desk import TrainingDesk
 from core.training.jobs.place import JobPlace, job_place
 from core.training.jobs.processes import MARK
-from core.training.jobs.worker import runner_environment
+from core.training.jobs.runner_process import environment_of
 from core.training.projects.types import ProjectSetting
 from core.training.types import Job, JobState, LaunchRequest
 from core.workspace import Workspace
@@ -369,7 +369,7 @@ class WorkerProcess:
         with log.open("wb") as said:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _WORKER],
-                env=runner_environment(settings),
+                env=environment_of(settings),
                 cwd=Path(__file__).parents[1],
                 stdin=subprocess.DEVNULL,
                 stdout=said,

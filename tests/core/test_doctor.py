@@ -247,6 +247,6 @@ def test_a_missing_worker_and_a_broken_project_are_noted_with_what_to_do(tmp_pat
 def test_the_extra_that_a_trading_agent_needs_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.training.desk.find_spec", lambda name: None)
+    monkeypatch.setattr("core.training.checking.find_spec", lambda name: None)
     checks = found(workspace_on(stores.new_sqlite(tmp_path), tmp_path / "home"))
     assert checks["Trading agents"].advice == 'Run: pip install "greenroom[rl]"'

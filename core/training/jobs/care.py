@@ -13,11 +13,12 @@ from typing import Final
 
 from core import clock
 from core.errors import GreenroomError, NotFoundError, RefusedError, SourceError
+from core.training.jobs.ending import Ended, lost, read_end
 from core.training.jobs.place import JobPlace, job_place
 from core.training.jobs.processes import end_all, mark_of
-from core.training.jobs.runner import Ended, lost_sentence, read_end
 from core.training.jobs.runs import JobRuns
 from core.training.jobs.store import JobStore
+from core.training.jobs.sweep_store import SweepStore
 from core.training.jobs.tickets import TicketQueue
 from core.training.types import EngineKind, Job, JobState
 
@@ -41,6 +42,7 @@ class JobCare:
     def __init__(
         self,
         store: JobStore,
+        sweeps: SweepStore,
         runs: JobRuns,
         home: Path,
         follow: Callable[[int], subprocess.Popen[bytes]],
@@ -48,6 +50,7 @@ class JobCare:
         now: clock.Clock = clock.now,
     ) -> None:
         self._store = store
+        self._sweeps = sweeps
         self._runs = runs
         self._home = home
         self._follow = follow
@@ -104,9 +107,8 @@ class JobCare:
             values = {"state": str(JobState.QUEUED), "host": None, "started_at": None, "heard_at": None}
             self._store.change(job.id, JobState.RUNNING, values, stop_asked_by=None)
         else:
-            ended = Ended(JobState.LOST, lost_sentence(job), None)
-            if job.stop_asked_by is not None:
-                ended = Ended(JobState.STOPPED, f"Stopped by {job.stop_asked_by}.", None)
+            stopper = job.stop_asked_by
+            ended = lost(job) if stopper is None else Ended(JobState.STOPPED, f"Stopped by {stopper}.", None)
             self._store.end(job.id, ended.state, ended.reason, None, self._now())
             log.warning("Job %d is %s: %s", job.id, ended.state, ended.reason)
 
@@ -153,14 +155,14 @@ class JobCare:
                 log.warning("MLflow is not told how job %d ended: %s", job.id, error)
             self._store.told(job.id, job.run_id)
             self._begun.discard(job.id)
-        for sweep in self._store.sweeps(limit=None, open_only=True):
+        for sweep in self._sweeps.not_ended():
             if not sweep.states or any(not state.is_over for state in sweep.states):
                 continue
             if sweep.run_id is not None:
                 whole = set(sweep.states) == {JobState.FINISHED}
                 stopped = JobState.STOPPED in sweep.states
                 self._end_parent(sweep.run_id, "FINISHED" if whole else "KILLED" if stopped else "FAILED")
-            self._store.end_sweep(sweep.id)
+            self._sweeps.end(sweep.id)
 
     def _end_parent(self, run_id: str, status: str) -> None:
         try:
@@ -181,15 +183,7 @@ class JobCare:
             except SourceError:
                 raise
             except GreenroomError as error:
-                self._store.change(
-                    job.id,
-                    JobState.QUEUED,
-                    {
-                        "state": str(JobState.FAILED),
-                        "reason": str(error),
-                        "ended_at": clock.text(self._now()),
-                    },
-                )
+                self._store.give_up(job.id, str(error))
 
     def make_up(self, tickets: TicketQueue) -> None:
         """Put tickets into the queue where there are fewer than jobs that wait.

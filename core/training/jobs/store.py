@@ -160,7 +160,12 @@ class JobStore:
         return job_of(row)
 
     def job_in(self, job_id: int, states: Sequence[JobState], what: str) -> Job:
-        """Return a job that is in one of these states; `what` says what it could be done with then.
+        """Return a job that is in one of these states.
+
+        Parameters
+        ----------
+        what : str
+            What could be done with it then, as the refusal ends: "retried yet".
 
         Raises
         ------

@@ -30,9 +30,7 @@ class SweepStore:
         self._store_key = store_key
         self._now = now
 
-    def add(
-        self, connection: Connection, name: str, grid: Mapping[str, Sequence[str]], asked_by: str
-    ) -> int:
+    def add(self, connection: Connection, name: str, grid: Mapping[str, Sequence[str]], asked_by: str) -> int:
         """Insert a sweep within a transaction of the caller's; return its number."""
         made = connection.execute(
             sa.insert(sweeps).values(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -93,7 +94,10 @@ class Client:
             "client": client,
             "server": ("127.0.0.1", 8501),
         }
-        return asyncio.run(self._asked(scope, [body] if isinstance(body, bytes) else list(body)))
+        parts = [body] if isinstance(body, bytes) else list(body)
+        # In a thread of its own: the one of the test may have a loop already, as after tests in a browser.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(self._asked(scope, parts))).result()
 
     async def _asked(self, scope: dict[str, Any], parts: list[bytes]) -> Answer:
         messages: list[dict[str, Any]] = []

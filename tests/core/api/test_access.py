@@ -78,7 +78,7 @@ def test_a_write_takes_the_role_and_changes_nothing_without(
     for role in ORDER[: ORDER.index(least)]:
         found = api.client.ask("POST", path, value=value, token=api.tokens[role])
         assert found.status == 403, found.body
-        assert f"takes a {least}" in found.value["error"]
+        assert f"takes the role {least}" in found.value["error"]
     for token in (None, "gr_" + "A" * 43):
         found = api.client.ask("POST", path, value=value, token=token, client=ELSEWHERE)
         assert found.status == 401, found.body

@@ -24,9 +24,10 @@ from core import clock
 from core.access import Actor, Role
 from core.errors import BadInputError, GreenroomError, NotFoundError, RefusedError, SourceError
 from core.schema import audit_events
+from core.training.jobs.runner_process import environment_of
 from core.training.jobs.runs import JobRuns
 from core.training.jobs.store import JobStore
-from core.training.jobs.worker import runner_environment
+from core.training.jobs.sweep_store import SweepStore
 from core.training.types import JOB_TAG, EngineKind, Job, JobState, LaunchRequest
 from tests import servers, stores
 from tests.training import ANA, VERA, Toys, wait_for
@@ -250,14 +251,14 @@ def cut_off(within: type, name: str) -> Iterator[None]:
 
 FAIL = LaunchRequest("fail", {"code": "5"}, project="toy", experiment="e")
 CUTS = [(JobRuns, "make"), (JobStore, "set_run")]
-SWEEP_CUTS = [(JobRuns, "make_parent"), (JobStore, "set_sweep_run"), *CUTS]
+SWEEP_CUTS = [(JobRuns, "make_parent"), (SweepStore, "set_run"), *CUTS]
 
 
 def test_a_launch_that_is_killed_is_mended(toys: Toys) -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", _CUT],
-        env=runner_environment(toys.settings) | {"PYTHONPATH": str(root)},
+        env=environment_of(toys.settings) | {"PYTHONPATH": str(root)},
         cwd=root,
         capture_output=True,
         timeout=120,
@@ -343,7 +344,7 @@ def test_of_two_machines_that_make_a_run_one_takes_its_back(
     run_id = store.job(job.id).run_id
     assert store.set_run(job.id, "another", "wait") is False
     # The other machine looked before this one had noted its run.
-    toys.desk._make_run_of(replace(job, run_id=None), {}, again=False)
+    toys.desk._launcher._make_run_of(replace(job, run_id=None), {}, again=False)
     assert store.job(job.id).run_id == run_id
     assert [run.info.run_id for run in toys.runs()] == [run_id]
 

@@ -15,7 +15,7 @@ import pytest
 
 from core import clock
 from core.errors import GreenroomError
-from core.training.jobs.runner import Ended, write_end
+from core.training.jobs.ending import Ended, write_end
 from core.training.types import JOB_TAG, Job, JobState
 from tests.training import ANA, Toys, WorkerProcess, kill, wait_for
 
