@@ -21,6 +21,34 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: E402
 
 from tests import servers, stores  # noqa: E402
 
+# The longest first: a long file that is begun last is waited for by processes that have nothing left to do.
+_LONGEST = (
+    "tests/test_readme.py",
+    "tests/core/test_demo.py",
+    "tests/browser/test_training.py",
+    "tests/contract/test_search_equals_mlflow.py",
+    "tests/core/training/engines/test_ray.py",
+    "tests/core/training/test_desk.py",
+    "tests/core/training/jobs/test_crashes.py",
+    "tests/browser/test_registry.py",
+    "tests/browser/test_accessibility.py",
+    "tests/core/registry/test_crashes.py",
+    "tests/core/training/stores/test_kill.py",
+    "tests/core/training/stores/test_ray.py",
+    "tests/core/registry/retention/test_crashes.py",
+    "tests/core/runs/index/test_kill.py",
+    "tests/core/training/rl/test_training.py",
+    "tests/dashboard/test_training_page.py",
+    "tests/core/api/test_schemathesis.py",
+    "tests/core/api/test_served.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first, each file's in their order."""
+    order = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -16,7 +16,9 @@ from typing import Final
 import polars as pl
 
 from core.access import Actor, Role
+from core.demo.generated_sales import generate_sales
 from core.demo.record_stores import SALES_FILE
+from core.demo.store_plans import STORES
 from core.errors import GreenroomError, SourceError
 from core.registry.types import Stage
 from core.settings import Settings
@@ -118,7 +120,11 @@ def _is_finished(workspace: Workspace, name: str) -> bool:
 
 
 def _train_stores(workspace: Workspace, folder: Path) -> None:
-    parameters = {"data": str((folder / SALES_FILE).resolve()), "model": "ridge", "n": "10"}
+    sales = (folder / SALES_FILE).resolve()
+    if not sales.exists():
+        # A demo of somebody's own stores has generated none.
+        generate_sales(STORES).write_parquet(sales)
+    parameters = {"data": str(sales), "model": "ridge", "n": "10"}
     _run(workspace, LaunchRequest("stores", parameters, name=_STORES_JOB), _LUCIA)
 
 

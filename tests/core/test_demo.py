@@ -36,6 +36,8 @@ from core.demo.generated_sales import BREAKAGES, GENERATED_NOTE, generate_sales
 from core.demo.model_plans import DIABETES_MODEL as PROGRESSION
 from core.demo.model_plans import model_plans
 from core.demo.plan import ExperimentPlan, ModelKind, RunPlan, SweepPlan
+from core.demo.record_models import demo_settings
+from core.demo.record_trainings import AGENT_MODEL, trainings_left
 from core.demo.store_plans import STORES, store_experiment
 from core.demo.train import Epoch, TrainingDivergedError, TrainingStoppedError, train
 from core.errors import BadInputError, GreenroomError, SourceError
@@ -409,7 +411,11 @@ def test_logged_models_predict_what_the_table_holds(
 def test_registered_models_have_versions_in_every_stage(built: Built) -> None:
     assert built.report.models == (PROGRESSION, SALES)
     assert built.report.versions == 10
-    assert {one.name for one in built.client.search_registered_models()} == {PROGRESSION, SALES}
+    assert {one.name for one in built.client.search_registered_models()} == {
+        PROGRESSION,
+        SALES,
+        AGENT_MODEL,
+    }
     assert built.stages(PROGRESSION) == {
         1: "Archived",
         2: "Production",
@@ -502,6 +508,29 @@ def test_a_killed_build_leaves_its_mark(built: Built) -> None:
     assert "greenroom.demo_building" in built.half_built[DIGITS]
 
 
+def test_jobs_ran_on_the_training_desk_and_the_agent_was_retrained(built: Built) -> None:
+    workspace = Workspace(demo_settings(built.uri, built.home, None))
+    jobs = workspace.training.jobs()
+    assert [(job.entry_point, str(job.state)) for job in jobs] == [
+        ("rl", "finished"),
+        ("rl", "finished"),
+        ("stores", "finished"),
+    ]
+    assert built.report.jobs == 3
+    for job in jobs:
+        run = built.client.get_run(str(job.run_id))
+        assert (run.info.status, run.data.tags["greenroom.job"]) == ("FINISHED", str(job.id))
+    schedule = workspace.training.schedules.of(AGENT_MODEL)
+    assert schedule is not None
+    assert (schedule.interval_days, schedule.enabled) == (7, True)
+    (retraining,) = workspace.training.schedules.retrainings(AGENT_MODEL)
+    assert str(retraining.outcome) == "staged"
+    assert retraining.verdict is not None
+    assert built.stages(AGENT_MODEL) == {1: "Production", 2: "Staging"}
+    assert trainings_left(workspace.settings) == ()
+    workspace.close()
+
+
 def test_what_is_half_built_is_replaced_and_the_rest_kept(built: Built) -> None:
     assert built.report.already_there is False
     assert built.report.runs == demo_experiments()[2].size + 40 + store_experiment(None).size
@@ -526,11 +555,19 @@ def test_progress_counts_to_the_end(built: Built) -> None:
     for pipeline in store_experiment(None).entries:
         names += [f"{pipeline.name}, store {number} of {STORES}" for number in range(1, STORES + 1)]
         names.append(pipeline.name)
-    steps = sum(plan.size for plan in model_plans(store_experiment(None)))
+    trainings = [name for name, _, _ in built.progress[-5:]]
+    steps = sum(plan.size for plan in model_plans(store_experiment(None))) + len(trainings)
     expected = [(name, done, len(names) + steps) for done, name in enumerate(names, start=1)]
     assert built.progress[: len(names)] == expected
     assert [done for _, done, _ in built.progress] == list(range(1, len(names) + steps + 1))
-    assert built.progress[-1][0].startswith(SALES)
+    assert built.progress[-6][0].startswith(SALES)
+    assert trainings == [
+        "ridge for ten stores",
+        "ppo on the S&P 500",
+        "index-trader v1 in Production",
+        "index-trader is retrained weekly",
+        "index-trader is retrained",
+    ]
 
 
 def test_backtests_are_what_plain_mlflow_reads_and_the_core_measures(
@@ -609,7 +646,11 @@ def test_a_second_build_finds_everything_there(built: Built) -> None:
         assert desk.trail.count() == events
 
 
-def test_a_demo_in_the_trash_is_restored_without_its_abandoned_runs(built: Built, tmp_path: Path) -> None:
+def test_a_demo_in_the_trash_is_restored_without_its_abandoned_runs(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Jobs are Greenroom's own, and this store is another one to it.
+    monkeypatch.setattr("core.demo.record_trainings.trainings_left", lambda settings: ())
     copy = tmp_path / "copy.db"
     shutil.copy(built.database, copy)
     trashed = replace(built, uri=f"sqlite:///{copy}")

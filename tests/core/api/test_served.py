@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from core.errors import RefusedError
 from core.settings import Settings
 from core.training.schedule.types import ScheduleRequest, Trigger
 from core.workspace import Workspace, open_workspace

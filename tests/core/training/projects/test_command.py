@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -128,7 +129,15 @@ def test_a_hostile_value_goes_where_a_plain_word_goes(start: str, rest: str) -> 
         return
     code, out = outcome(with_plain)
     assume(code == 0)
-    assert outcome(with_hostile) == (0, out.replace(plain.encode(), hostile.encode()))
+    expected = out.replace(plain.encode(), hostile.encode())
+    # What a substitution without quotes gives is split into words by bash, whatever it came from.
+    split = "$(" in rest
+    hostile_code, found = outcome(with_hostile)
+    assert (hostile_code, _words(found, split)) == (0, _words(expected, split))
+
+
+def _words(printed: bytes, split: bool) -> bytes:
+    return re.sub(rb"[\0 ]+", b"\0", printed) if split else printed
 
 
 def test_a_command_without_shell_syntax_starts_no_shell() -> None:
