@@ -16,6 +16,7 @@ _DEPLOYED_SECONDS: Final = 5.0
 _RECOVER_SECONDS: Final = 60.0
 _CLEAN_UP_SECONDS: Final = 24 * 3600.0
 _PURGE_SECONDS: Final = 3600.0
+_TIDY_SECONDS: Final = 24 * 3600.0
 _LATEST: Final = 100
 
 
@@ -27,6 +28,7 @@ def chores(workspace: Workspace) -> tuple[Callable[[], None], ...]:
         every(_RECOVER_SECONDS, lambda: workspace.retention.recover()),
         every(_PURGE_SECONDS, lambda: workspace.retention.purge()),
     ]
+    found.append(every(_TIDY_SECONDS, lambda: workspace.training_parts.tidy()))
     if workspace.settings.watch.own:
         found.append(every(_LIVE_SECONDS, lambda: _look_at_live_figures(workspace)))
     if retention.automatic:

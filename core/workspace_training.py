@@ -77,6 +77,12 @@ class TrainingParts:
         care = JobCare(self.store, self._sweeps, self.runs(), self._home, follow, make_run, self._now)
         return Worker(self._settings, self.store, self.tickets(), care, chores)
 
+    def tidy(self) -> None:
+        """Clear away files of jobs that are long over."""
+        from core.training.jobs.tidying import tidy
+
+        tidy(self.store, self._home, self._settings.training.keep_days, self._now)
+
     def close(self) -> None:
         """Give back connections."""
         if self.tickets.cache_info().currsize:

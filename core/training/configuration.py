@@ -32,6 +32,8 @@ class TrainingSettings:
         A job that runs longer is stopped.
     min_free_mb : int
         With less room than this on the disk no job is started, and one that runs is stopped, in MiB.
+    keep_days : float
+        How long logs and checkpoints of jobs are kept that are over; checkpoints of finished ones, a day.
     """
 
     jobs_at_once: int = 2
@@ -41,6 +43,7 @@ class TrainingSettings:
     log_mb: int = 4096
     max_hours: float = 72.0
     min_free_mb: int = 256
+    keep_days: float = 90.0
 
 
 DEFAULT_TRAINING: Final = TrainingSettings()
@@ -50,6 +53,7 @@ _NUMBERS: Final[dict[str, tuple[type, float, float]]] = {
     "log_mb": (int, 1, 1_048_576),
     "max_hours": (float, 0.001, 8_784),
     "min_free_mb": (int, 0, 1_048_576),
+    "keep_days": (float, 1, 36_500),
 }
 _ADDRESSES: Final = {
     "queue_uri": (("redis", "rediss", "unix"), "redis://host:6379/0"),

@@ -86,6 +86,11 @@ class JobPlace:
         return is_locked(self.folder / "lock")
 
 
+def work_folder(home: Path, run_id: str) -> Path:
+    """Return where the jobs of a run keep what they go on from, such as checkpoints."""
+    return home / "work" / run_id
+
+
 def job_place(home: Path, store_key: str, job_id: int) -> JobPlace:
     """Return the place of a job of a tracking store."""
     return JobPlace(home / "jobs" / store_key / str(job_id))

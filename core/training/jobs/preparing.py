@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.errors import BadInputError
 from core.training.engines.base import Launch
-from core.training.jobs.place import JobPlace
+from core.training.jobs.place import JobPlace, work_folder
 from core.training.jobs.processes import mark_of
 from core.training.projects.catalogue import Projects
 from core.training.projects.command import argument_list
@@ -122,7 +122,7 @@ def _environment(settings: Settings, job: Job, place: JobPlace) -> dict[str, str
         "MLFLOW_EXPERIMENT_NAME": job.experiment,
         "GREENROOM_HOME": str(settings.home.resolve()),
         # Of the run, not of the job: a job that goes on with the run of another finds its checkpoints there.
-        "GREENROOM_JOB_DIR": str(settings.home.resolve() / "work" / str(job.run_id)),
+        "GREENROOM_JOB_DIR": str(work_folder(settings.home.resolve(), str(job.run_id))),
         "GREENROOM_PROGRESS": str(place.progress),
         "PYTHONUNBUFFERED": "1",
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),

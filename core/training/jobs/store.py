@@ -215,6 +215,14 @@ class JobStore:
         with self.transaction() as connection:
             return tuple(job_of(row) for row in connection.execute(query.order_by(jobs.c.id).limit(50)))
 
+    def over_since(self, before: datetime, among: Collection[int]) -> tuple[Job, ...]:
+        """Return those of some jobs that were over before a time."""
+        query = sa.select(jobs).where(
+            self._here, jobs.c.id.in_(among), jobs.c.state.in_(_OVER), jobs.c.ended_at < clock.text(before)
+        )
+        with self.transaction() as connection:
+            return tuple(job_of(row) for row in connection.execute(query))
+
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
         query = sa.select(jobs.c.state, sa.func.count()).where(self._here).group_by(jobs.c.state)
