@@ -12,7 +12,7 @@ demo: $(VENV)/.app
 # All tests, with the servers and the browser they need.
 test: $(VENV)/.dev
 	.ci/system-packages
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # What CI runs before the tests: style, types, who may import whom.
 lint: $(VENV)/.dev
