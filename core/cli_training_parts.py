@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -53,14 +52,8 @@ def somebody_works(workspace: Workspace) -> Iterator[None]:
     if workspace.training.worker().alive:
         yield
         return
-    worker = workspace.training_parts.worker((workspace.training.schedules.tick,))
-    thread = threading.Thread(target=worker.run, name="greenroom-worker", daemon=True)
-    thread.start()
-    try:
+    with workspace.training_parts.working():
         yield
-    finally:
-        worker.stop()
-        thread.join(timeout=15)
 
 
 def say_that_it_waits(workspace: Workspace) -> None:

@@ -18,7 +18,8 @@ from core.runs.artifacts.locations import locate_run, propose_artifact_roots
 from core.runs.index.snapshot import Snapshot
 from core.runs.sources.sql import SqlSource
 from core.runs.sources.uris import StoreKind
-from core.training.projects.types import BUILT_IN, BrokenProject
+from core.training.projects.types import BrokenProject
+from core.training.types import BUILT_IN
 from core.workspace import Workspace
 
 _PACKAGES = ("greenroom", "mlflow", "streamlit", "polars", "pyarrow", "sqlalchemy")

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
+
+from core.training.jobs.processes import die_with_parent
 
 if TYPE_CHECKING:
     from core.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG: Final = 1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _WELL: Final = 60.0
 _END_SECONDS: Final = 15.0
@@ -59,7 +57,7 @@ class WorkerSupervisor:
                 [sys.executable, "-m", "core.cli", "worker"],
                 env=environment_of(self._settings),
                 stdin=subprocess.DEVNULL,
-                preexec_fn=_end_with_parent(),
+                preexec_fn=die_with_parent(signal.SIGTERM),
             )
             while self._process.poll() is None and not self._stopping.is_set():
                 self._stopping.wait(0.2)
@@ -69,17 +67,3 @@ class WorkerSupervisor:
             pause = _FIRST_PAUSE if lived > _WELL else min(pause * 2, _LONGEST_PAUSE)
             log.warning("The worker ended with code %s and is started anew.", self._process.returncode)
             self._stopping.wait(pause)
-
-
-def _end_with_parent() -> Callable[[], None] | None:
-    """Return what a child does first: ask to be told when the thread that watches it is gone."""
-    if sys.platform != "linux":
-        return None
-    libc, parent = ctypes.CDLL(None), os.getpid()
-
-    def ask() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from core.backtests.desk import BacktestDesk, LoggedRun
     from core.forecasts.desk import ForecastDesk
     from core.registry.desk import RegistryDesk
+    from core.registry.facts import Readers
     from core.registry.monitoring.live import LiveWatch
     from core.registry.retention.desk import RetentionDesk
     from core.runs.explorer import RunExplorer
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from core.tokens import Tokens
     from core.training.desk import TrainingDesk
     from core.training.schedule.desk import ScheduleDesk
+    from core.workspace_registry import RunsAndTables
     from core.workspace_training import TrainingParts
 
 if TYPE_CHECKING:
@@ -121,15 +123,24 @@ class Workspace:
     @_made_once
     def registry(self) -> RegistryDesk:
         """The model registry and who may change it."""
-        from core.workspace_registry import RunsAndTables, wire_registry_desk
+        from core.workspace_registry import wire_registry_desk
 
         return wire_registry_desk(
-            self.settings,
-            self.address,
-            lambda: self.database,
-            RunsAndTables(lambda: self.runs, lambda: self.backtests, lambda: self.forecasts),
-            lambda: clock.now(),
+            self.settings, self.address, lambda: self.database, self._evidence, lambda: clock.now()
         )
+
+    @_made_once
+    def readers(self) -> Readers:
+        """What the registry asks of runs, backtests, forecasts and artifacts, for others who ask the same."""
+        from core.workspace_registry import readers
+
+        return readers(self.settings, self.address, self._evidence)
+
+    @property
+    def _evidence(self) -> RunsAndTables:
+        from core.workspace_registry import RunsAndTables
+
+        return RunsAndTables(lambda: self.runs, lambda: self.backtests, lambda: self.forecasts)
 
     @property
     def training(self) -> TrainingDesk:
@@ -165,13 +176,9 @@ class Workspace:
     @_made_once
     def live(self) -> LiveWatch:
         """Judges the live figures of what is in Production."""
-        from core.workspace_registry import RunsAndTables, readers
         from core.workspace_retention import wire_live_watch
 
-        evidence = RunsAndTables(lambda: self.runs, lambda: self.backtests, lambda: self.forecasts)
-        return wire_live_watch(
-            self, self.settings.watch, readers(self.settings, self.address, evidence).measures
-        )
+        return wire_live_watch(self, self.settings.watch, self.readers.measures)
 
     @_made_once
     def tokens(self) -> Tokens:

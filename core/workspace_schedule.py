@@ -15,11 +15,9 @@ from core.registry.gates.rules import BacktestRule, ForecastRule
 from core.registry.writing import MlflowRegistry
 from core.runs.explorer import RunsRequest
 from core.runs.filters import equals
-from core.runs.types import Run
 from core.training.desk import TrainingDesk
 from core.training.schedule.desk import ScheduleDesk
 from core.training.schedule.parts import Parts
-from core.workspace_registry import RunsAndTables, readers
 from core.workspace_training import is_new_store
 
 if TYPE_CHECKING:
@@ -66,20 +64,10 @@ class _Runs:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    def _run(self, run_id: str) -> Run:
-        runs = self._workspace.runs
-        try:
-            return runs.run(run_id)
-        except NotFoundError:
-            # It may be younger than the index.
-            runs.refresh_run(run_id)
-            return runs.run(run_id)
-
     def metrics(self, run_id: str) -> Mapping[str, float]:
         """Return the metrics that speak of a whole model: those of the pipeline, where the run is one store's."""
-        run = self._run(run_id)
-        if run.parent_run_id and _STORE in run.params:
-            run = self._run(run.parent_run_id)
+        read = self._workspace.readers
+        run = read.whole(read.run(run_id))
         return {name: float(value) for name, value in run.metrics.items() if value is not None}
 
     def chosen(self, trained: str, champions: str | None) -> str:
@@ -87,7 +75,7 @@ class _Runs:
         if champions is None:
             return trained
         try:
-            champion = self._run(champions)
+            champion = self._workspace.readers.run(champions)
         except NotFoundError:
             return trained
         store = champion.params.get(_STORE)
@@ -105,16 +93,13 @@ class _Runs:
 
     def on_same_data(self, new: str, champions: str) -> bool | None:
         """Say whether two runs carry the same hash of their data."""
-        hashes = [self._run(one).params.get(_DATASET_HASH) for one in (new, champions)]
+        hashes = [self._workspace.readers.run(one).params.get(_DATASET_HASH) for one in (new, champions)]
         return None if None in hashes else hashes[0] == hashes[1]
 
     def side_by_side(self, new: str, champions: str) -> Mapping[str, Any]:
         """Measure two backtests, or two pipelines of forecasts, as the champion gate does."""
-        evidence = RunsAndTables(
-            lambda: self._workspace.runs, lambda: self._workspace.backtests, lambda: self._workspace.forecasts
-        )
-        read = readers(self._workspace.settings, self._workspace.address, evidence)
-        runs = tuple(self._run(one) for one in (new, champions))
+        read = self._workspace.readers
+        runs = tuple(read.run(one) for one in (new, champions))
         if all(read.measures(one) is not None for one in runs):
             return judge_backtest(read.curve(runs[0]), read.curve(runs[1]), BacktestRule()).evidence
         if all(one.parent_run_id and _STORE in one.params for one in runs):

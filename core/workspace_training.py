@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -76,6 +78,18 @@ class TrainingParts:
         make_run = self.desk.make_missing_run
         care = JobCare(self.store, self._sweeps, self.runs(), self._home, follow, make_run, self._now)
         return Worker(self._settings, self.store, self.tickets(), care, chores)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Run jobs and retrainings in this process as long as this lasts."""
+        worker = self.worker((lambda: self.desk.schedules.tick(),))
+        thread = threading.Thread(target=worker.run, name="greenroom-worker", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            worker.stop()
+            thread.join(timeout=30)
 
     def tidy(self) -> None:
         """Clear away files of jobs that are long over."""

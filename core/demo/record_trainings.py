@@ -6,10 +6,8 @@ retrainings; a build that was killed goes on with the first step that is missing
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +60,7 @@ def record_trainings(settings: Settings, folder: Path, on_step: Callable[[str], 
     workspace = Workspace(settings)
     try:
         before = len(workspace.training.jobs(limit=None))
-        with _worker(workspace):
+        with workspace.training_parts.working():
             for name, is_done, do in _steps(workspace):
                 if not is_done(workspace):
                     try:
@@ -75,18 +73,6 @@ def record_trainings(settings: Settings, folder: Path, on_step: Callable[[str], 
         return len(workspace.training.jobs(limit=None)) - before
     finally:
         workspace.close()
-
-
-@contextmanager
-def _worker(workspace: Workspace) -> Iterator[None]:
-    worker = workspace.training_parts.worker((lambda: workspace.training.schedules.tick(),))
-    thread = threading.Thread(target=worker.run, name="greenroom-worker", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        worker.stop()
-        thread.join(timeout=30)
 
 
 def _steps(workspace: Workspace) -> tuple[Step, ...]:

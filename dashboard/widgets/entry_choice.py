@@ -6,7 +6,8 @@ import streamlit as st
 
 from core.errors import GreenroomError
 from core.training.desk import TrainingDesk
-from core.training.projects.types import BUILT_IN, BrokenProject, EntryPoint, Project
+from core.training.projects.types import BrokenProject, EntryPoint, Project
+from core.training.types import BUILT_IN
 from dashboard.formats import escape_markdown
 from dashboard.widgets import states, training_parts, url_choice
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,19 @@ class Beside:
     def schedules(self) -> Any:
         return self.room.desk
 
-    def worker(self, chores: Sequence[Callable[[], None]] | None = None) -> Any:
-        return self if chores is None else Working(chores)
+    def worker(self) -> Any:
+        return self
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        worker = Working((self.room.desk.tick,))
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        try:
+            yield
+        finally:
+            worker.stop()
+            thread.join()
 
     def actor(self, by: str | None = None) -> Actor:
         return Actor(by or "jonas", self.role)

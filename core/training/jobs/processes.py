@@ -30,14 +30,17 @@ def adopt_grandchildren() -> None:
         _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def die_with_parent() -> Callable[[], None] | None:
-    """Return what a child does before it becomes the program: ask to be killed when its parent dies."""
+def die_with_parent(how: signal.Signals = signal.SIGKILL) -> Callable[[], None] | None:
+    """Return what a child does before it becomes the program: ask for a signal when whoever starts it dies.
+
+    To Linux that is the thread which starts it.
+    """
     if sys.platform != "linux":
         return None
     libc, parent = _libc(), os.getpid()
 
     def ask() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        libc.prctl(_PR_SET_PDEATHSIG, int(how), 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)  # it died before it could be asked for
 

@@ -14,13 +14,13 @@ from core.training.projects.mlproject_file import find_file
 from core.training.projects.reading import read_project
 from core.training.projects.settings import is_git_address
 from core.training.projects.types import (
-    BUILT_IN,
     BrokenProject,
     EntryPoint,
     Project,
     ProjectSetting,
 )
 from core.training.projects.wording import hint, listed
+from core.training.types import BUILT_IN
 
 _BUILT_IN_FOLDER: Final = Path(__file__).parent.parent / "project"
 _NOT_FETCHED: Final = "Not fetched yet: its entry points show once it is refreshed or launched."

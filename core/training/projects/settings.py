@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.errors import BadInputError
-from core.training.projects.types import BUILT_IN, EnvironmentManager, ProjectSetting
+from core.training.projects.types import EnvironmentManager, ProjectSetting
 from core.training.projects.wording import hint, shown
+from core.training.types import BUILT_IN
 
 _KEYS: Final = ("source", "ref", "env_manager", "ray_runtime_env")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

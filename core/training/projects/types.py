@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
-
-BUILT_IN: Final = "greenroom"
+from typing import Any
 
 
 class ParameterKind(StrEnum):
